@@ -1,0 +1,1 @@
+"""Devices behind ODLA: CPU, the simulated IPU, the reference evaluator."""

@@ -1,0 +1,1 @@
+"""The simulated IPU: values and cycles from one run."""

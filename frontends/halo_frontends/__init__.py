@@ -1,0 +1,1 @@
+"""Readers of model files: one package per format, no framework imported."""

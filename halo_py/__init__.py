@@ -1,0 +1,50 @@
+"""HALO: model files become one graph; passes turn it into a program for a machine made of tiles.
+
+`halo_py.compile(model, target=...)` gives an `Executable`; `halo_py.load(path)` reads one back from its
+`.halo` file. Everything is imported on first use, so that `import halo_py` stays cheap.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from halo_py.compile import compile as compile
+    from halo_py.executable import Executable as Executable
+    from halo_py.executable import load as load
+
+__version__ = "0.1.0"
+__all__ = ["Executable", "__version__", "compile", "load"]
+
+_HOMES = {"Executable": "halo_py.executable", "load": "halo_py.executable"}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names, found in their modules on first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+class _Facade(ModuleType):
+    """The package as a module whose `compile` is the function.
+
+    The import system binds the submodule `halo_py.compile` to the same name the moment anything imports
+    it; a data descriptor on the module's class outranks that binding.
+    """
+
+    @property
+    def compile(self) -> Any:
+        return importlib.import_module("halo_py.compile").compile
+
+    @compile.setter
+    def compile(self, submodule: ModuleType) -> None:
+        """The import system's binding of the submodule is not wanted here; `sys.modules` keeps it."""
+
+
+sys.modules[__name__].__class__ = _Facade

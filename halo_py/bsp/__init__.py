@@ -1,0 +1,1 @@
+"""Bulk-synchronous programs: steps, lowering, schedule, memory and time."""

@@ -1,0 +1,1 @@
+"""Over IPUs: replicas, pipeline stages, micro-batches, collectives."""

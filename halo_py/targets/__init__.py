@@ -1,0 +1,1 @@
+"""Machines as data: TOML descriptions and one loader."""

@@ -1,0 +1,1 @@
+"""Over tiles: mappings, plans, vertex and exchange cost, search, selection."""

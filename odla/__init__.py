@@ -1,0 +1,1 @@
+"""ODLA, the narrow waist through which any device runs a graph."""

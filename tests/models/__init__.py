@@ -1,0 +1,1 @@
+"""Real models for the tests: a catalogue, a fetcher and makers."""
