@@ -1,6 +1,6 @@
-"""Turns the content of a machine file into a `Chip` or a `System`, and says precisely what is wrong with one that is not valid.
+"""Turns the content of a machine file into a `Chip` or a `System`, or says precisely what is wrong with it.
 
-Files come from users and are not trusted: every key, type and bound is checked, and each error names file, field and fix.
+Files come from users and are not trusted: every key, type and bound is checked, each error names file, field and fix.
 """
 
 from __future__ import annotations
@@ -268,10 +268,10 @@ def _matrix_mode(description: Description, field: str, table: Table) -> MatrixMo
 def _emulation(description: Description, key: str) -> Emulation:
     field = f"emulation.{key}"
     raw = description.subtable("emulation")[key]
-    like = cast("Table", raw).get("like") if isinstance(raw, dict) else None
+    like = cast("Table", raw).get("like") if isinstance(raw, Mapping) else None
     if not isinstance(like, str):
         description.fail(field, "needs the type whose arithmetic is used", '{ like = "float32", value = 4 }')
-    factor = _uncertain(description, field, raw, ("like",))
+    factor = _uncertain(description, field, cast("object", raw), ("like",))
     if factor.low <= 0:
         description.fail(field, "the factor must be above 0", "1 means as fast as the other type")
     return Emulation(like, factor)

@@ -1,8 +1,9 @@
 """What a machine is made of: every number with its source, its uncertainty and its unit.
 
 A `Quantity` is declared once, as a class attribute of `Chip` or `System`, with unit, meaning and the direction that is
-faster; the values (`Uncertain`) come from TOML files. `chip.tiles` is the nominal value; `chip.scenarios("exchange_bytes_per_cycle")`
-are the values of the three scenarios in the order of *time*: fast (optimistic), nominal, slow (pessimistic).
+faster; the values (`Uncertain`) come from TOML files. `chip.tiles` is the nominal value;
+`chip.scenarios("exchange_bytes_per_cycle")` are the values of the three scenarios in the order of *time*: fast
+(optimistic), nominal, slow (pessimistic).
 """
 
 from __future__ import annotations
@@ -248,7 +249,7 @@ def peak_macs_per_cycle(chip: Chip, input_type: str, partials_type: str) -> floa
 
 @dataclass(frozen=True, slots=True)
 class System(Machine):
-    """Chips joined by links: machines (boxes or cards) of a few chips, link domains of machines, gateways between domains.
+    """Chips joined by links: machines (boxes or cards) of a few chips, link domains of machines, gateways between them.
 
     Bandwidths are per direction. Host link and streaming memory belong to a machine and are shared by its chips.
     """

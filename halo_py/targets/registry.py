@@ -1,8 +1,8 @@
 """Finds a machine by name, by count (`ipu-pod64x1000`) or by the path of a user's TOML file.
 
 Built-in machines are the TOML files beside this module. Other packages add machines through the entry point group
-`halo.targets`: an entry point is a path to a TOML file, to a folder of them (each file a target of its name), a `System`,
-or a function without arguments that returns one of these.
+`halo.targets`: an entry point is a path to a TOML file, to a folder of them (each file a target of its name), a
+`System`, or a function without arguments that returns one of these.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class TargetRow:
 def load_target(name_or_path: str | os.PathLike[str]) -> System:
     """The system with this name, or described by this TOML file.
 
-    Names: `available()`, `ipu-podN` and `bow-podN` for any multiple of 4, and NAMExM for M copies. A file that describes a
-    chip gives a system of one such chip, with links and host of `ipu-1`.
+    Names: `available()`, `ipu-podN` and `bow-podN` for any multiple of 4, and NAMExM for M copies. A file that describes
+    a chip gives a system of one such chip, with links and host of `ipu-1`.
 
     Raises TargetError for an unknown name and for a malformed file.
     """
@@ -223,18 +223,18 @@ def _load_file(path: Path) -> System:
     description = Description(str(path), _read(path))
     kind = description.text("kind", "")
     name = re.sub(r"[^a-z0-9.-]+", "-", path.stem.lower()).strip("-.") or "machine"
+    if kind not in ("chip", "system"):
+        description.fail("kind", f"{kind!r} is not a kind of machine", 'write kind = "chip" or kind = "system"')
     try:
         if kind == "chip":
             return replace(_load_name("ipu-1"), name=name, title=name).with_chip(
                 chip_from(description, name, load_chip)
             )
-        if kind == "system":
-            return system_from(description, name, load_chip, _load_name)
+        return system_from(description, name, load_chip, _load_name)
     except TargetError as error:
         if error.where.file is None:
             raise TargetError(error.message, Where(file=str(path)), error.hint) from error
         raise
-    description.fail("kind", f"{kind!r} is not a kind of machine", 'write kind = "chip" or kind = "system"')
 
 
 def _read(path: Path) -> Table:
