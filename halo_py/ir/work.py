@@ -50,8 +50,8 @@ class MapWork:
 
     `functions` are names of the vocabulary 'add', 'sub', 'mul', 'div', 'pow', 'max', 'min', 'relu', 'neg', 'square',
     'abs', 'exp', 'log', 'tanh', 'sigmoid', 'sqrt', 'rsqrt', 'reciprocal', 'erf', 'gelu_erf', 'gelu_tanh', 'swish',
-    'sin', 'cos', 'tan', 'asin', 'atan', 'sinh', 'ceil', 'floor', 'round', 'compare', 'logic', 'select', 'clamp', 'cast',
-    'isnan', 'sign', 'mod', 'shift', 'copy', ... (unknown names cost as 'unknown').
+    'sin', 'cos', 'tan', 'asin', 'atan', 'sinh', 'ceil', 'floor', 'round', 'compare', 'logic', 'select', 'clamp',
+    'cast', 'isnan', 'sign', 'mod', 'shift', 'copy', ... (unknown names cost as 'unknown').
 
     `broadcast`: 'none' (equal operands or one operand), 'scalar' (one operand is a scalar), 'inner' (a vector along
     the innermost dimension repeated over rows, e.g. bias), 'outer' (one scalar per row). `inner` is the innermost row

@@ -1,10 +1,18 @@
-"""Scalar programs: straight-line code over scalars that a fused element-wise node or an epilogue runs for every element."""
+"""Scalar programs: straight-line code that a fused element-wise node or an epilogue runs for every element."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from halo_py.ops.scalar_functions import SCALAR_FUNCTIONS, Parameter, compute_dtype
 from halo_py.types import DType
+
+Array = NDArray[np.generic]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +35,45 @@ class ScalarProgram:
 
     inputs: int
     steps: tuple[ScalarStep, ...]
+
+    @property
+    def dtype(self) -> DType:
+        """Element type of the program's result."""
+        return self.steps[-1].dtype
+
+
+def constant_step(value: float | int, dtype: DType) -> ScalarStep:
+    """A step without operands whose result is `value`."""
+    return ScalarStep("constant", (), dtype, (("value", value),))
+
+
+def single(function: str, operands: int, dtype: DType, **parameters: Parameter) -> ScalarProgram:
+    """The program of one step over all its `operands` inputs."""
+    return ScalarProgram(operands, (ScalarStep(function, tuple(range(operands)), dtype, tuple(parameters.items())),))
+
+
+def program_functions(program: ScalarProgram) -> tuple[str, ...]:
+    """What the program costs, in the vocabulary of `MapWork.functions`."""
+    return tuple(name for step in program.steps for name in SCALAR_FUNCTIONS[step.function].work)
+
+
+def run_program(program: ScalarProgram, operands: Sequence[Array]) -> Array:
+    """Run a program over broadcasting arrays in their storage types; the result has the type of the last step.
+
+    Types narrower than float32 are widened on entry, stay wide between steps and are rounded once, at the end: a
+    vertex keeps intermediate results in registers.
+    """
+    values: list[NDArray[Any]] = [widen(operand) for operand in operands]
+    with np.errstate(all="ignore"):
+        for step in program.steps:
+            function = SCALAR_FUNCTIONS[step.function]
+            found = function.apply([values[number] for number in step.operands], dict(step.parameters), step.dtype)
+            values.append(np.asarray(found).astype(compute_dtype(step.dtype), copy=False))
+        return values[-1].astype(program.dtype.numpy, copy=False)
+
+
+def widen(array: Array) -> NDArray[Any]:
+    """An array in the type that arithmetic on it is done in (float32 for narrower floats)."""
+    if array.dtype == object:
+        return array
+    return array.astype(compute_dtype(DType.from_numpy(array.dtype)), copy=False)

@@ -1,0 +1,246 @@
+"""The BSP program: steps over tiles, with where every value lies. Data only; it stands below everything that makes or runs it.
+
+A `Template` is one op lowered once: its steps refer to *local* values. A `StageProgram` is what one IPU (group) runs
+for one
+micro-batch: a sequence of calls of templates that bind local to program values. Equal layers call the same template, so
+cost, code and lowering are paid once. A `Program` is stages, replicas and the copies between them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from halo_py.ir.space import Kernel, TileForm
+from halo_py.tiling.mapping import TileMapping
+from halo_py.tiling.plan import Cycles, Placement
+
+if TYPE_CHECKING:
+    from halo_py.errors import Where
+    from halo_py.ir.graph import Graph, Node, Value
+    from halo_py.types import DType
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Move:
+    """Bytes of one local value travel: every tile of `need` gets its box from the tiles of `home` that hold it.
+
+    `home` and `need` may be views of different shapes. When `home` holds partial sums, each tile of `need` gets `depth`
+    copies of its box, one from each tile that holds a partial of it. `indexed` marks a move inside a Repeat whose box
+    is the loop counter's slice.
+    Maxima are over tiles: bytes received (own share excluded), bytes sent (a multicast counts once), fragments
+    received.
+    """
+
+    value: int
+    home: TileMapping
+    need: TileMapping
+    slot: tuple[int, int]
+    """(kernel call number in the template, operand number) this move feeds; (-1, k) for the carried value k of a
+    Repeat.
+    """
+    received_bytes: int
+    sent_bytes: int
+    fragments: int
+    total_bytes: int
+    paired: bool = False
+    """Whether both tiles of every pair receive the same bytes, so that they share the bus at twice the rate."""
+    depth: int = 1
+    indexed: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exchange:
+    """A sync and one exchange phase. `cycles` (three scenarios) is the phase without the sync."""
+
+    moves: tuple[Move, ...]
+    cycles: Cycles
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VertexGroup:
+    """One kernel call on all its tiles. `class_counts[i]` tiles have cycles `class_cycles[i]` ([classes, 3])."""
+
+    call: int
+    placement: Placement
+    class_counts: tuple[int, ...]
+    class_cycles: Cycles
+    reads: tuple[int, ...]
+    writes: tuple[int, ...]
+    partial: bool = False
+    """Writes are partial sums that a CombineGroup adds up."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CombineGroup:
+    """Adds `depth` partials of local value `value` on the tiles of `result` (each its own box), into value `value`."""
+
+    call: int
+    value: int
+    result: TileMapping
+    depth: int
+    function: Literal["add", "max", "min", "mul"]
+    partials_type: DType
+    class_counts: tuple[int, ...]
+    class_cycles: Cycles
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compute:
+    """One compute phase: groups whose tiles may coincide (a tile then runs them one after another).
+
+    `cycles` is the slowest tile, `busy_tile_cycles` the sum over tiles (nominal), for the tile balance.
+    """
+
+    groups: tuple[VertexGroup | CombineGroup, ...]
+    cycles: Cycles
+    busy_tile_cycles: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Loop:
+    """`count` times `body`; after each iteration the `carried` local values (next, current) move, a copy on the tile."""
+
+    count: int
+    body: tuple[Exchange | Compute, ...]
+    carried: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rename:
+    """Local value `result` is a view of `source`: same bytes on the same tiles."""
+
+    source: int
+    result: int
+
+
+TemplateStep = Exchange | Compute | Loop | Rename
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Template:
+    """One op lowered once for given operand homes.
+
+    `homes[i]` is where local value i lies (None: only its constant contents matter, or it is never on tiles).
+    `calls` lists the kernels in order: `VertexGroup.call` and `Move.slot` number them.
+    `input_homes` are the homes of operands as the template expects them; a caller whose value lies elsewhere is lowered
+    to another
+    template. `temporary_bytes` [tiles-maximum] is what the template needs beside operands and results.
+    """
+
+    name: str
+    form: TileForm
+    calls: tuple[Kernel, ...]
+    homes: tuple[TileMapping | None, ...]
+    steps: tuple[TemplateStep, ...]
+    temporary_bytes: int
+    code_bytes: int
+    vertex_bytes: int
+    exchange_code_bytes: int
+    cycles: Cycles
+    compute_cycles: Cycles
+    exchange_cycles: Cycles
+    sync_cycles: Cycles
+    multiply_accumulates: int
+    exchanged_bytes: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """One node of the graph as a call of a template; `bindings[i]` is the program value of local value i, if it has
+    one.
+    """
+
+    template: Template
+    node: Node
+    bindings: tuple[Value | None, ...]
+    where: Where
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Superstep:
+    """Calls that run together: their exchanges share a phase and their computes share a phase, step by step.
+
+    One call alone is the normal case. `cycles` is what the group takes together.
+    """
+
+    calls: tuple[Call, ...]
+    cycles: Cycles
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HostCopy:
+    """A graph input or output crosses the host link once per micro-batch."""
+
+    value: Value
+    direction: Literal["in", "out"]
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InterIpuCopy:
+    """A value travels from one stage's IPU to another's; `hops` adjacent links (skip connections take several)."""
+
+    value: Value
+    source: int
+    target: int
+    bytes: int
+    hops: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Collective:
+    """A collective over replicas (scatter of the request, gather of results, all-reduce): bytes per replica."""
+
+    kind: Literal["scatter", "gather", "broadcast", "all-reduce"]
+    group: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MemoryAccount:
+    """Bytes per tile. Arrays are [tiles]; `peak_step` numbers the superstep where the fullest tile peaks."""
+
+    capacity_bytes: int
+    always_live: dict[str, int]
+    """Maximum over tiles by class: weights, code, exchange code, vertex state, stack, stash, ..."""
+    fullest_tile: int
+    fullest_bytes: int
+    peak_step: int
+    bytes_over_time: tuple[int, ...]
+    """Fullest tile's live bytes at each superstep."""
+    bytes_by_tile: tuple[int, ...]
+    """Peak of each tile."""
+    largest: tuple[tuple[str, int], ...]
+    """Largest tensors live at the peak on the fullest tile: (name, bytes)."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether the fullest tile fits."""
+        return self.fullest_bytes <= self.capacity_bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StageProgram:
+    """What one IPU runs for one micro-batch: host copies in, supersteps, host copies out."""
+
+    graph: Graph
+    """The nodes of this stage; its inputs are graph inputs or values of earlier stages."""
+    supersteps: tuple[Superstep, ...]
+    homes: dict[Value, TileMapping]
+    memory: MemoryAccount
+    cycles: Cycles
+    copies: tuple[HostCopy, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Program:
+    """Stages x replicas for one request of replicas x micro_batches x micro_batch items."""
+
+    stages: tuple[StageProgram, ...]
+    replicas: int
+    micro_batches: int
+    micro_batch: int
+    copies: tuple[InterIpuCopy, ...] = ()
+    collectives: tuple[Collective, ...] = ()
+    notes: tuple[str, ...] = field(default=())

@@ -1,0 +1,262 @@
+"""Tile mappings: which box of a value lies on which tile, and how mappings meet.
+
+A mapping holds at most one box per tile. Boxes are boxes of `shape`, a row-major view of the value's own shape.
+Everything is
+an array over tiles, so that a question about 1,472 tiles is a handful of NumPy operations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from halo_py.ir.space import Bounds
+
+Ints = NDArray[np.int64]
+
+MINIMUM_BYTES_PER_TILE = 128
+"""Smallest contiguous run of a linear mapping (PopLibs `TileMapping.cpp`)."""
+
+
+def cut(extent: int, ways: int, grain: int = 1) -> tuple[Ints, Ints]:
+    """Cuts [0, extent) into `ways` runs of whole grains whose lengths differ by at most one grain.
+
+    Run i takes grains floor(i*g/ways) .. floor((i+1)*g/ways) (PopLibs `TileMapping.cpp`); the last grain may be ragged.
+    """
+    grains = -(-extent // grain)
+    marks = np.minimum(np.arange(ways + 1, dtype=np.int64) * grains // ways * grain, extent)
+    return marks[:-1], marks[1:]
+
+
+@dataclass(frozen=True, eq=False)
+class TileMapping:
+    """Boxes [low, high) of `shape`, box i on tile `tiles[i]`. Tiles that hold nothing do not appear.
+
+    Two tiles may hold the same box (a copy each) or, for partial sums, the same box with different contents.
+    """
+
+    shape: tuple[int, ...]
+    tiles: Ints
+    low: Bounds
+    high: Bounds
+    _cache: dict[object, object] = field(default_factory=dict[object, object], repr=False)
+
+    @staticmethod
+    def of(shape: tuple[int, ...], tiles: Ints, low: Bounds, high: Bounds) -> TileMapping:
+        """A mapping without the empty boxes among these, ordered by tile."""
+        keep = (high > low).all(axis=1) if low.shape[1] else np.ones(len(tiles), bool)
+        order = np.argsort(tiles[keep], kind="stable")
+        return TileMapping(shape, tiles[keep][order], low[keep][order], high[keep][order])
+
+    @staticmethod
+    def linear(elements: int, bits: int, tiles: int, grain: int = 1, start: int = 0) -> TileMapping:
+        """The flattened value in contiguous runs of at least 128 bytes, over at most `tiles` tiles from `start`.
+
+        Source: PopLibs `TileMapping.cpp`, restated: grains are cut evenly over as few tiles as the minimum run allows.
+        """
+        grains = max(1, -(-elements // grain))
+        grain_bytes = max(1, grain * bits // 8)
+        per_run = max(1, MINIMUM_BYTES_PER_TILE // grain_bytes)
+        most = max(-(-grains // tiles), -(-grains // max(1, grains // per_run)))
+        used = -(-grains // most)
+        low, high = cut(elements, used, grain)
+        numbers = (start + np.arange(used, dtype=np.int64)) % tiles
+        return TileMapping.of((elements,), numbers, low[:, None], high[:, None])
+
+    @staticmethod
+    def single(shape: tuple[int, ...], tile: int = 0) -> TileMapping:
+        """The whole value on one tile."""
+        low = np.zeros((1, len(shape)), np.int64)
+        return TileMapping.of(shape, np.array([tile], np.int64), low, np.array([shape], np.int64).reshape(1, -1))
+
+    @property
+    def rank(self) -> int:
+        """Dimensions of the view."""
+        return len(self.shape)
+
+    @cached_property
+    def volume(self) -> Ints:
+        """Elements per box."""
+        return np.prod(self.high - self.low, axis=1, dtype=np.int64)
+
+    @cached_property
+    def is_partition(self) -> bool:
+        """Whether every element lies in exactly one box."""
+        return int(self.volume.sum()) == prod(self.shape) and not self._boxes_repeat
+
+    @cached_property
+    def _boxes_repeat(self) -> bool:
+        return len(self.distinct[0]) != len(self.tiles)
+
+    @cached_property
+    def distinct(self) -> tuple[Bounds, Bounds, Ints, Ints]:
+        """The distinct boxes: their low, high, how many tiles hold each, and for each tile the number of its box."""
+        both = np.concatenate([self.low, self.high], axis=1)
+        if both.shape[1] == 0:
+            ones = np.zeros(len(self.tiles), np.int64)
+            return self.low[:1], self.high[:1], np.array([len(self.tiles)]), ones
+        rows, inverse, counts = np.unique(both, axis=0, return_inverse=True, return_counts=True)
+        rank = self.rank
+        return rows[:, :rank], rows[:, rank:], counts.astype(np.int64), inverse.reshape(-1).astype(np.int64)
+
+    def elements_on(self, tiles: int) -> Ints:
+        """Elements per tile for all `tiles` tiles."""
+        counts = np.zeros(tiles, np.int64)
+        np.add.at(counts, self.tiles, self.volume)
+        return counts
+
+    def same_as(self, other: TileMapping) -> bool:
+        """Whether both hold the same boxes on the same tiles in the same view."""
+        return self is other or (
+            self.shape == other.shape
+            and np.array_equal(self.tiles, other.tiles)
+            and np.array_equal(self.low, other.low)
+            and np.array_equal(self.high, other.high)
+        )
+
+    def key(self) -> bytes:
+        """A digest of the mapping: equal mappings have equal keys."""
+        found = self._cache.get("key")
+        if not isinstance(found, bytes):
+            import hashlib
+
+            digest = hashlib.blake2b(repr(self.shape).encode(), digest_size=16)
+            for array in (self.tiles, self.low, self.high):
+                digest.update(np.ascontiguousarray(array).tobytes())
+            found = digest.digest()
+            self._cache["key"] = found
+        return found
+
+    def viewed(self, shape: tuple[int, ...]) -> TileMapping | None:
+        """The same placement as boxes of another row-major view, or None if some box is not a box there."""
+        if shape == self.shape:
+            return self
+        if shape not in self._cache:
+            bounds = _view_boxes(self.shape, shape, self.low, self.high)
+            self._cache[shape] = None if bounds is None else TileMapping(shape, self.tiles, *bounds)
+        found = self._cache[shape]
+        return found if isinstance(found, TileMapping) else None
+
+    def spread(self) -> TileMapping:
+        """Each box shared by several tiles is cut into that many parts, one per tile: nothing is held twice.
+
+        Tiles whose part is empty (more tiles than elements along every dimension) hold nothing.
+        """
+        _low, _high, counts, inverse = self.distinct
+        if len(counts) == len(self.tiles):
+            return self
+        order = np.argsort(inverse, kind="stable")
+        first = np.concatenate([[0], np.cumsum(counts)[:-1]])
+        rank_in_group = np.empty(len(self.tiles), np.int64)
+        rank_in_group[order] = np.arange(len(self.tiles)) - first[inverse[order]]
+        low, high = _cut_boxes(self.low, self.high, rank_in_group, counts[inverse])
+        return TileMapping.of(self.shape, self.tiles, low, high)
+
+    def shifted(self, start: int, tiles: int) -> TileMapping:
+        """The same boxes on tiles numbered from `start`, modulo `tiles`."""
+        return TileMapping.of(self.shape, (self.tiles + start) % tiles, self.low, self.high)
+
+
+def _cut_boxes(low: Bounds, high: Bounds, part: Ints, parts: Ints) -> tuple[Bounds, Bounds]:
+    """Part `part[i]` of `parts[i]` of box i, cutting the leading dimensions first; empty if there are too few
+    elements.
+    """
+    low, high = low.copy(), high.copy()
+    remaining, index = parts.copy(), part.copy()
+    for dimension in range(low.shape[1]):
+        size = high[:, dimension] - low[:, dimension]
+        last = dimension == low.shape[1] - 1
+        ways = np.minimum(size, remaining) if last else _largest_factor(remaining, size)
+        mine = index % ways
+        start = low[:, dimension] + mine * size // ways
+        end = low[:, dimension] + (mine + 1) * size // ways
+        index, remaining = index // ways, remaining // ways
+        low[:, dimension], high[:, dimension] = start, end
+    surplus = index > 0
+    high[surplus] = low[surplus]
+    return low, high
+
+
+def _largest_factor(parts: Ints, size: Ints) -> Ints:
+    """Per entry: how many ways to cut a dimension of `size` when `parts` are wanted; all of them if it is long enough."""
+    return np.where(size >= parts, parts, np.maximum(1, np.minimum(size, parts)))
+
+
+def _view_boxes(old: tuple[int, ...], new: tuple[int, ...], low: Bounds, high: Bounds) -> tuple[Bounds, Bounds] | None:
+    """Boxes of view `old` as boxes of view `new` (same elements, row-major), or None if one of them is none."""
+    if prod(old) != prod(new) or 0 in old:
+        return None
+    lows = np.zeros((len(low), len(new)), np.int64)
+    highs = np.ones_like(lows)
+    for old_dims, new_dims in _dimension_groups(old, new):
+        merged = _merge(old, old_dims, low, high)
+        if merged is None or not _split(new, new_dims, merged, lows, highs):
+            return None
+    return lows, highs
+
+
+def _dimension_groups(old: tuple[int, ...], new: tuple[int, ...]) -> list[tuple[list[int], list[int]]]:
+    """Smallest runs of dimensions of both views with equal products, in order."""
+    groups: list[tuple[list[int], list[int]]] = []
+    i = j = 0
+    while i < len(old) or j < len(new):
+        left, right = ([i], []) if i < len(old) else ([], [j])
+        size_left = old[i] if left else 1
+        size_right = 1 if left else new[j]
+        i, j = i + len(left), j + len(right)
+        while size_left != size_right:
+            if size_left < size_right:
+                size_left, left, i = size_left * old[i], [*left, i], i + 1
+            else:
+                size_right, right, j = size_right * new[j], [*right, j], j + 1
+        groups.append((left, right))
+    return groups
+
+
+def _merge(shape: tuple[int, ...], dims: list[int], low: Bounds, high: Bounds) -> tuple[Ints, Ints] | None:
+    """The contiguous flat interval that each box takes along these dimensions together, or None if it is not
+    contiguous.
+    """
+    start = np.zeros(len(low), np.int64)
+    end = np.ones(len(low), np.int64)
+    for dim in dims:
+        whole = (low[:, dim] == 0) & (high[:, dim] == shape[dim])
+        single = end - start == 1
+        if not (whole | single).all():
+            return None
+        start, end = (
+            np.where(single, start * shape[dim] + low[:, dim], start * shape[dim]),
+            np.where(single, start * shape[dim] + high[:, dim], end * shape[dim]),
+        )
+    return start, end
+
+
+def _split(shape: tuple[int, ...], dims: list[int], flat: tuple[Ints, Ints], low: Bounds, high: Bounds) -> bool:
+    """Writes each flat interval as a box of these dimensions; False if one of them is not a box."""
+    start, end = flat
+    stride = prod(shape[dim] for dim in dims)
+    settled = np.zeros(len(start), bool)
+    for dim in dims:
+        size = shape[dim]
+        stride //= size
+        first, last = start // stride % size, (end - 1) // stride % size
+        low[:, dim] = np.where(settled, 0, first)
+        high[:, dim] = np.where(settled, size, last + 1)
+        spans = ~settled & (last > first)
+        if (spans & ((start % stride != 0) | (end % stride != 0))).any():
+            return False
+        settled |= spans
+    return True
+
+
+def boxes_of(mapping: TileMapping, indices: Sequence[int]) -> list[tuple[slice, ...]]:
+    """Boxes `indices` as tuples of slices into an array of the mapping's view."""
+    return [tuple(slice(int(a), int(b)) for a, b in zip(mapping.low[i], mapping.high[i], strict=True)) for i in indices]
