@@ -1,0 +1,1 @@
+"""Codelets: what the vertices of tile kernels cost and compute."""
