@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from halo_py.ops.scalar_functions import SCALAR_FUNCTIONS, Parameter, compute_dtype
+from halo_py.ops.scalar_functions import SCALAR_FUNCTIONS, VARIADIC, Parameter, compute_dtype
 from halo_py.types import DType
 
 Array = NDArray[np.generic]
@@ -42,7 +42,7 @@ class ScalarProgram:
         return self.steps[-1].dtype
 
 
-def constant_step(value: float | int, dtype: DType) -> ScalarStep:
+def constant_step(value: float, dtype: DType) -> ScalarStep:
     """A step without operands whose result is `value`."""
     return ScalarStep("constant", (), dtype, (("value", value),))
 
@@ -54,7 +54,17 @@ def single(function: str, operands: int, dtype: DType, **parameters: Parameter) 
 
 def program_functions(program: ScalarProgram) -> tuple[str, ...]:
     """What the program costs, in the vocabulary of `MapWork.functions`."""
-    return tuple(name for step in program.steps for name in SCALAR_FUNCTIONS[step.function].work)
+    return tuple(name for step in program.steps for name in step_functions(step))
+
+
+def step_functions(step: ScalarStep) -> tuple[str, ...]:
+    """What one step costs: a function of n operands (sum, max) is n - 1 functions of two."""
+    if step.function == "gelu" and ("approximate", "tanh") in step.parameters:
+        return ("gelu_tanh",)
+    work = SCALAR_FUNCTIONS[step.function].work
+    if step.function in VARIADIC:
+        return (work[0],) * max(1, len(step.operands) - 1) + work[1:]
+    return work
 
 
 def run_program(program: ScalarProgram, operands: Sequence[Array]) -> Array:
