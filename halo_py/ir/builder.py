@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from halo_py.errors import NOWHERE, HaloError, ShapeError, Where
+from halo_py.errors import NOWHERE, Where
 from halo_py.ir.graph import Graph, Node, StateUpdate, Value
-from halo_py.ir.op import EvaluateArgs, InferArgs, Op, RuntimeValue, ShapeValue
-from halo_py.types import Dim, DType, TensorType, Type
+from halo_py.ir.inference import Inference, infer_types
+from halo_py.ir.op import InferArgs, Op, ShapeValue
+from halo_py.types import DType, TensorType, Type
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.generic]
-
-SMALL_CONTENTS = 4096
-"""Contents of at most this many elements are propagated while building (axes, shapes, index tables)."""
 
 
 class GraphBuilder:
@@ -30,8 +28,7 @@ class GraphBuilder:
         self._inputs: list[Value] = []
         self._nodes: list[Node] = []
         self._constants: dict[Value, Array] = {}
-        self._known: dict[Value, Array] = {}
-        self._shape_values: dict[Value, ShapeValue] = {}
+        self._inference = Inference(self._constants)
         self._states: list[StateUpdate] = []
         self._names: set[str] = set()
 
@@ -78,52 +75,31 @@ class GraphBuilder:
         count = outputs if isinstance(outputs, int) else len(outputs)
         place = where if where != NOWHERE else Where(self.file, name or None, op.declaration.onnx or op.kind)
         args = self.infer_args(inputs, bodies, count, place)
-        try:
-            types = op.infer(args)
-        except HaloError:
-            raise
-        except (ValueError, IndexError, TypeError, KeyError) as error:
-            raise ShapeError(f"the operands do not fit: {error}", place) from error
+        types = infer_types(op, args)
         base = name or op.kind
         wanted = [base] * count if isinstance(outputs, int) else [text or base for text in outputs]
         values = tuple(Value(self.fresh_name(text), type) for text, type in zip(wanted, types[:count], strict=True))
         self._nodes.append(Node(op, tuple(inputs), values, base, bodies, place))
-        self._propagate(op, args, values)
+        self._inference.learn(op, args, values)
         return values
 
     def infer_args(
         self, inputs: Sequence[Value | None], bodies: tuple[Graph, ...], outputs: int, where: Where
     ) -> InferArgs:
         """What the shape rule of a node with these operands may look at."""
-        return InferArgs(
-            types=tuple(None if value is None else value.type for value in inputs),
-            constants=tuple(None if value is None else self.known(value) for value in inputs),
-            shape_values=tuple(None if value is None else self.shape_value(value) for value in inputs),
-            bodies=bodies,
-            outputs=outputs,
-            where=where,
-        )
+        return self._inference.args(inputs, bodies, outputs, where)
 
     def known(self, value: Value) -> Array | None:
         """Contents of a value if they are known: a constant, or small and computed from constants."""
-        found = self._constants.get(value)
-        return self._known.get(value) if found is None else found
+        return self._inference.known(value)
 
     def shape_value(self, value: Value) -> ShapeValue | None:
         """Contents of a small integer value as dimensions, symbolic ones included."""
-        found = self._shape_values.get(value)
-        if found is not None:
-            return found
-        contents = self.known(value)
-        if contents is None or contents.ndim > 1 or contents.size > SMALL_CONTENTS or contents.dtype.kind not in "iu":
-            return None
-        dims: ShapeValue = tuple(int(number) for number in contents.reshape(-1))
-        self._shape_values[value] = dims
-        return dims
+        return self._inference.shape_value(value)
 
     def set_shape_value(self, value: Value, dims: ShapeValue) -> None:
         """Declare the contents of a value as dimensions (an importer knows a run-time scalar's value)."""
-        self._shape_values[value] = dims
+        self._inference.set_shape_value(value, dims)
 
     def update_state(self, state: Value, updated: Value) -> None:
         """Declare that input `state` takes the contents of `updated` after each run."""
@@ -140,42 +116,3 @@ class GraphBuilder:
             tuple(self._states),
             tuple(output_names) or tuple(value.name for value in outputs),
         )
-
-    def _propagate(self, op: Op, args: InferArgs, values: tuple[Value, ...]) -> None:
-        dims = op.shape_values(args)
-        if dims is not None:
-            numbers = _numbers(dims)
-            self._shape_values[values[0]] = dims
-            type = values[0].type
-            if numbers is not None and isinstance(type, TensorType) and type.is_static:
-                self._known[values[0]] = np.asarray(numbers).astype(type.dtype.numpy).reshape(type.static_shape)
-            return
-        contents = fold_small(op, args, values)
-        for value, array in zip(values, contents, strict=False):
-            self._known[value] = array
-
-
-def _numbers(dims: Sequence[Dim]) -> list[int] | None:
-    numbers = [dim for dim in dims if isinstance(dim, int)]
-    return numbers if len(numbers) == len(dims) else None
-
-
-def fold_small(op: Op, args: InferArgs, values: Sequence[Value]) -> tuple[Array, ...]:
-    """Results of a node whose operands are all known and whose results are small; empty if it cannot be folded."""
-    if args.bodies or op.declaration.host_only or op.declaration.family == "random" or not args.types:
-        return ()
-    inputs: list[RuntimeValue] = []
-    for type, contents in zip(args.types, args.constants, strict=True):
-        if type is not None and (contents is None or contents.size > SMALL_CONTENTS):
-            return ()
-        inputs.append(contents)
-    for value in values:
-        if not isinstance(value.type, TensorType) or not value.type.is_static or value.type.elements > SMALL_CONTENTS:
-            return ()
-
-    def no_bodies(_index: int, _operands: Sequence[RuntimeValue]) -> list[RuntimeValue]:
-        raise TypeError("a folded node has no bodies")
-
-    types = tuple(value.type for value in values)
-    results = op.evaluate(EvaluateArgs(tuple(inputs), no_bodies, types, len(values)))
-    return tuple(result for result in results if isinstance(result, np.ndarray))

@@ -312,7 +312,8 @@ class _Decoder:
         numbers: list[int] = row[1]
         operands = tuple([None if number < 0 else values[number] for number in numbers])
         bodies = tuple([self.graph(body) for body in row[5]]) if len(row) > 5 else ()
-        return Node(self.ops[row[0]], operands, results, row[3], bodies, self.where(row[4]))
+        op = self.ops[cast("int", row[0])]
+        return Node(op, operands, results, row[3], bodies, self.where(row[4]))
 
     def where(self, data: list[Any]) -> Where:
         number: int = data[0]
