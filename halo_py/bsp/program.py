@@ -158,13 +158,29 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class HostCall:
+    """One node that runs on the host's processor, in program order: its operands leave the tiles, its results come back.
+
+    Bytes cross the host link (values that are constants or already on the host do not). The host's own computing time is not
+    predicted; the summary says so.
+    """
+
+    node: Node
+    where: Where
+    reason: str
+    bytes_to_host: int
+    bytes_from_host: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Superstep:
     """Calls that run together: their exchanges share a phase and their computes share a phase, step by step.
 
-    One call alone is the normal case. `cycles` is what the group takes together.
+    One call alone is the normal case; a HostCall always stands alone. `cycles` is what the group takes together (a HostCall:
+    its syncs only; the link's time is kept in seconds by timing).
     """
 
-    calls: tuple[Call, ...]
+    calls: tuple[Call | HostCall, ...]
     cycles: Cycles
 
 
@@ -231,6 +247,8 @@ class StageProgram:
     memory: MemoryAccount
     cycles: Cycles
     copies: tuple[HostCopy, ...] = ()
+    ipu: int = 0
+    """Which IPU of the replica runs it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
