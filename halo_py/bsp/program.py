@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from halo_py.ir.space import Kernel, TileForm
 from halo_py.tiling.mapping import TileMapping
 from halo_py.tiling.plan import Cycles, Placement
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from halo_py.errors import Where
     from halo_py.ir.graph import Graph, Node, Value
     from halo_py.types import DType
+
+
+def _no_cycles() -> Cycles:
+    return np.zeros(3)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,7 +108,7 @@ class Loop:
     """`count` times `body`; after each iteration the `carried` local values (next, current) move, a copy on the tile."""
 
     count: int
-    body: tuple[Exchange | Compute, ...]
+    body: tuple[Exchange | Compute | Rename, ...]
     carried: tuple[tuple[int, int], ...] = ()
 
 
