@@ -188,6 +188,10 @@ class Superstep:
 
     calls: tuple[Call | HostCall, ...]
     cycles: Cycles
+    compute_cycles: Cycles = field(default_factory=_no_cycles)
+    exchange_cycles: Cycles = field(default_factory=_no_cycles)
+    sync_cycles: Cycles = field(default_factory=_no_cycles)
+    """Syncs and the control program; the three add up to `cycles`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
