@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
+
+import numpy as np
+from numpy.typing import NDArray
 
 from halo_py.errors import NOWHERE, ShapeError, Where
 from halo_py.ir.space import Refusal, TileForm
 from halo_py.types import Dim, DType, Shape, TensorType, Type
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from halo_py.ir.graph import Graph
 
-    Array = NDArray[np.generic]
-    RuntimeValue = Array | list["RuntimeValue"] | None
-    """A tensor, a sequence, or an absent optional."""
+Array = NDArray[np.generic]
+RuntimeValue: TypeAlias = Array | list["RuntimeValue"] | None
+"""A tensor, a sequence, or an absent optional."""
 
 ShapeValue = tuple[Dim, ...]
 """Known contents of a rank-0 or rank-1 integer tensor, as dimensions (a scalar is one entry)."""

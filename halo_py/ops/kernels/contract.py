@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from halo_py.ir.space import Access, AccessDim, Affine, Axis, Kernel, VertexArgs
-from halo_py.ir.work import ContractionWork, Count, Work
+from halo_py.ir.work import ContractionWork, CopyWork, Count, ReduceWork, Work
 from halo_py.types import DType
 
 if TYPE_CHECKING:
@@ -96,11 +96,12 @@ class ContractCodelet:
     """result = sum over shared axes of (left - left zero point) x (right - right zero point).
 
     Reads: left, right, then the zero points that are there. Axes in both operands and in the result are groups, in
-    one operand and in the result rows (left) or columns (right), in neither the result nor one operand summed up.
+    one operand and in the result rows (left) or columns (right); the rest is summed up. Without a right operand the
+    left one is summed, its diagonal taken, or its dimensions permuted.
     """
 
     left: AxisOfDim
-    right: AxisOfDim
+    right: AxisOfDim | None
     result: AxisOfDim
     left_zero: AxisOfDim | None = None
     right_zero: AxisOfDim | None = None
@@ -110,7 +111,9 @@ class ContractCodelet:
         return "matmul"
 
     def work(self, extents: tuple[Count, ...], kernel: Kernel) -> Work:
-        layout = _layout(self.left, self.right, self.result)
+        layout = _layout(self.left, self.right or (), self.result)
+        if self.right is None:
+            return self._sum_work(extents, kernel)
         return ContractionWork(
             groups=product(extents, layout.batch),
             rows=1,
@@ -122,6 +125,8 @@ class ContractCodelet:
         )
 
     def compute(self, args: VertexArgs, kernel: Kernel) -> tuple[Array, ...]:
+        if self.right is None:
+            return self._sum(args, kernel)
         layout = _layout(self.left, self.right, self.result)
         extents = args.extents
         groups, rows, columns, depth = (
@@ -139,6 +144,26 @@ class ContractCodelet:
         made: Array = np.matmul(left, right)
         order = (*layout.batch, *layout.rows, *layout.columns)
         made = made.reshape([extents[axis] for axis in order]).transpose(layout.result_order)
+        target = kernel.partials_type if args.partial else kernel.write_types[0]
+        return (made.reshape(args.write_shape[0]).astype(target.numpy, copy=False),)
+
+    def _sum_work(self, extents: tuple[Count, ...], kernel: Kernel) -> Work:
+        kept = tuple(axis for axis in self.result if axis is not None)
+        rest = tuple(axis for axis in dict.fromkeys(self.left) if axis is not None and axis not in kept)
+        dtype = kernel.read_types[0].text
+        if not rest:
+            return CopyWork(product(extents, kept), element_type=dtype, transposes=True)
+        last = self.left[-1] in rest
+        return ReduceWork(
+            product(extents, kept), product(extents, rest), "add", dtype, kernel.write_types[0].text, contiguous=last
+        )
+
+    def _sum(self, args: VertexArgs, kernel: Kernel) -> tuple[Array, ...]:
+        """The only operand, with the axes that the result lacks summed up."""
+        kept = [axis for axis in self.result if axis is not None]
+        dtype = arithmetic_type(kernel.read_types[0], kernel.read_types[0], 1)
+        exact = kernel.read_types[0].numpy if len(set(self.left)) == len(kept) else dtype
+        made = arrange(args.reads[0].astype(exact, copy=False), self.left, kept)
         target = kernel.partials_type if args.partial else kernel.write_types[0]
         return (made.reshape(args.write_shape[0]).astype(target.numpy, copy=False),)
 
@@ -181,7 +206,7 @@ class ContractOperand:
 def contract_kernel(
     axes: tuple[Axis, ...],
     left: ContractOperand,
-    right: ContractOperand,
+    right: ContractOperand | None,
     result: ContractOperand,
     *,
     partials_type: DType = DType.FLOAT32,
@@ -195,7 +220,7 @@ def contract_kernel(
     operands = [operand for operand in (left, right, left_zero, right_zero) if operand is not None]
     codelet = ContractCodelet(
         left.axes,
-        right.axes,
+        right.axes if right else None,
         result.axes,
         left_zero.axes if left_zero else None,
         right_zero.axes if right_zero else None,
