@@ -69,12 +69,13 @@ class TemplateRun:
                         self._phase(inner, iteration)
                     for following, current in step.carried:
                         self._carry(following, current)
-            elif isinstance(step, Rename):
-                self._rename(step)
             else:
                 self._phase(step, 0)
 
-    def _phase(self, step: Exchange | Compute, iteration: int) -> None:
+    def _phase(self, step: Exchange | Compute | Rename, iteration: int) -> None:
+        if isinstance(step, Rename):
+            self._rename(step)
+            return
         if isinstance(step, Exchange):
             for move in step.moves:
                 self._move(move, iteration)

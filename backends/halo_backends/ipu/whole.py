@@ -1,7 +1,7 @@
 """`whole` values: every kernel once on whole arrays, in the device's number formats.
 
-The same kernels, codelets and roundings as `tiled`, without tiles: partial sums are rounded where the plan has a boundary
-between partials. It must equal `tiled` bit for bit for data movement and within rounding for sums.
+The same kernels, codelets and roundings as `tiled`, without tiles: partial sums are rounded where the plan has a
+boundary between partials. It must equal `tiled` bit for bit for data movement and within rounding for sums.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ class WholeRun:
                         self._phase(inner, iteration)
                     for following, current in step.carried:
                         self.values[current] = self.values[following]
-            elif isinstance(step, Rename):
-                shape = self.template.form.values[step.result].static_shape
-                self.values[step.result] = self.values[step.source].reshape(shape)
             else:
                 self._phase(step, 0)
 
-    def _phase(self, step: Exchange | Compute, iteration: int) -> None:
-        if isinstance(step, Compute):
+    def _phase(self, step: Exchange | Compute | Rename, iteration: int) -> None:
+        if isinstance(step, Rename):
+            shape = self.template.form.values[step.result].static_shape
+            self.values[step.result] = self.values[step.source].reshape(shape)
+        elif isinstance(step, Compute):
             for group in step.groups:
                 if not isinstance(group, CombineGroup):
                     self._kernel(group, iteration)
