@@ -47,7 +47,7 @@ class TargetRow:
 def load_target(name_or_path: str | os.PathLike[str]) -> System:
     """The system with this name, or described by this TOML file.
 
-    Names: `available()`, `ipu-podN` and `bow-podN` for any multiple of 4, and NAMExM for M copies. A file that describes
+    Names: `available()`, `ipu-podN` and `bow-podN` for any multiple of 4, NAMExM for M copies. A file that describes
     a chip gives a system of one such chip, with links and host of `ipu-1`.
 
     Raises TargetError for an unknown name and for a malformed file.
