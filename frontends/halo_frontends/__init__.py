@@ -1,1 +1,1 @@
-"""Readers of model files: one package per format, no framework imported."""
+"""Frontends: each reads one model format into a graph and imports no framework."""

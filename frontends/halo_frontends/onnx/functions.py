@@ -1,0 +1,125 @@
+"""Function bodies: those a model brings along, and those the ONNX standard gives for composite operators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from halo_frontends.onnx.draft import Draft
+from halo_frontends.onnx.proto import AttributeProto, FunctionProto, NodeProto
+from halo_py.types import OptionalType, SequenceType, TensorType, Type
+
+if TYPE_CHECKING:
+    from halo_frontends.onnx.proto import ModelProto, TypeProto
+
+DEFAULT_DOMAIN = ""
+
+
+def canonical_domain(domain: str) -> str:
+    """The default domain has two spellings."""
+    return DEFAULT_DOMAIN if domain == "ai.onnx" else domain
+
+
+def opset_versions(model: ModelProto | FunctionProto) -> dict[str, int]:
+    """Domain -> version of the operator sets that a model or function imports."""
+    return {canonical_domain(entry.domain): entry.version for entry in model.opset_import}
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A function to inline: its body and the attributes it is called with."""
+
+    function: FunctionProto
+    attributes: Mapping[str, AttributeProto]
+
+
+class Functions:
+    """The functions of one model, and the standard's."""
+
+    def __init__(self, model: ModelProto) -> None:
+        self._local = {
+            (canonical_domain(entry.domain), entry.name, entry.overload): entry for entry in model.functions
+        }
+
+    def local(self, node: NodeProto) -> FunctionProto | None:
+        """The model's own function that this node calls."""
+        return self._local.get((canonical_domain(node.domain), node.op_type, node.overload))
+
+    def bodies(self) -> Sequence[FunctionProto]:
+        """All functions of the model."""
+        return list(self._local.values())
+
+    def local_body(self, node: NodeProto, attributes: Mapping[str, AttributeProto]) -> Body | None:
+        """The model's own function for this node, with its default attributes filled in."""
+        function = self.local(node)
+        if function is None:
+            return None
+        return Body(function, {**{entry.name: entry for entry in function.attribute_proto}, **attributes})
+
+
+def standard_function_exists(op: str, version: int) -> bool:
+    """Whether the standard defines this operator of the default domain by a function body."""
+    schema = _schema(op, version)
+    return schema is not None and (schema.has_function or schema.has_context_dependent_function)
+
+
+def standard_body(
+    node: NodeProto, draft: Draft, attributes: Mapping[str, AttributeProto], version: int
+) -> Body | None:
+    """The standard's function body for this node, or None. Its operands' types may decide what the body is."""
+    schema = _schema(node.op_type, version)
+    if schema is None:
+        return None
+    defaults = {name: entry.default_value for name, entry in schema.attributes.items() if entry.default_value.name}
+    given = {**{name: _same_class(value) for name, value in defaults.items()}, **attributes}
+    if schema.has_function:
+        text = schema.get_function_with_opset_version(_newest_at_most(schema.function_opset_versions, version))
+    elif schema.has_context_dependent_function:
+        types = [_type_proto(None if value is None else value.type).SerializeToString() for value in draft.inputs]
+        chosen = _newest_at_most(schema.context_dependent_function_opset_versions, version)
+        text = schema.get_context_dependent_function_with_opset_version(chosen, node.SerializeToString(), types)
+    else:
+        return None
+    return Body(FunctionProto.FromString(text), given) if text else None
+
+
+def _newest_at_most(versions: Sequence[int], version: int) -> int:
+    return max((entry for entry in versions if entry <= version), default=max(versions))
+
+
+def _schema(op: str, version: int):  # noqa: ANN202
+    from onnx import defs
+
+    try:
+        return defs.get_schema(op, version, DEFAULT_DOMAIN)
+    except defs.SchemaError:
+        return None
+
+
+def _same_class(attribute: AttributeProto) -> AttributeProto:
+    return AttributeProto.FromString(attribute.SerializeToString())
+
+
+def _type_proto(type: Type | None) -> TypeProto:
+    from halo_frontends.onnx.proto import TypeProto
+
+    proto = TypeProto()
+    match type:
+        case None:
+            pass
+        case TensorType():
+            proto.tensor_type.elem_type = type.dtype.onnx_number
+            if type.shape is not None:
+                proto.tensor_type.shape.SetInParent()
+                for dim in type.shape:
+                    entry = proto.tensor_type.shape.dim.add()
+                    if isinstance(dim, int):
+                        entry.dim_value = dim
+        case SequenceType():
+            proto.sequence_type.elem_type.CopyFrom(_type_proto(type.element))
+        case OptionalType():
+            proto.optional_type.elem_type.CopyFrom(_type_proto(type.element))
+    return proto
+
+

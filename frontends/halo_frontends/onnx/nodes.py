@@ -1,0 +1,275 @@
+"""Nodes to graph nodes: upgraded, inlined where they are functions or decided branches, refused where unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from halo_frontends.importer import Refusals, make_op
+from halo_frontends.onnx.attributes import AttributeValue, attribute_value, referenced
+from halo_frontends.onnx.control import Bodies, build_branches, build_loop, build_scan
+from halo_frontends.onnx.draft import Draft
+from halo_frontends.onnx.functions import (
+    DEFAULT_DOMAIN,
+    Body,
+    Functions,
+    canonical_domain,
+    opset_versions,
+    standard_body,
+)
+from halo_frontends.onnx.ordering import in_order, node_name
+from halo_frontends.onnx.proto import AttributeProto, GraphProto
+from halo_frontends.onnx.scope import Scope
+from halo_frontends.onnx.upgrade import upgrade
+from halo_py.errors import ModelError, UnsupportedError, Where
+from halo_py.ir.builder import GraphBuilder
+from halo_py.ir.graph import Value
+from halo_py.ir.op import REGISTRY, Op
+from halo_py.types import DType
+
+if TYPE_CHECKING:
+    from halo_frontends.onnx.proto import NodeProto
+    from halo_frontends.onnx.tensors import TensorReader
+
+_MOST_NODES = 2_000_000
+_DEEPEST_FUNCTIONS = 64
+
+
+def _no_attributes() -> Mapping[str, AttributeProto]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where nodes are imported to: the names they see, their operator sets, the enclosing function's attributes."""
+
+    scope: Scope
+    opsets: Mapping[str, int]
+    attributes: Mapping[str, AttributeProto]
+    prefix: str = ""
+    depth: int = 0
+
+
+class NodeImporter:
+    """Imports node lists of one model. Everything it refuses is in `refusals`."""
+
+    def __init__(self, tensors: TensorReader, functions: Functions, file: str) -> None:
+        self.refusals = Refusals(file)
+        self._tensors = tensors
+        self._functions = functions
+        self._file = file
+        self._count = 0
+
+    def graph(self, frame: Frame, graph: GraphProto) -> list[Value]:
+        """A graph's initialisers and nodes; answers the values of its outputs. Raises ModelError, UnsupportedError."""
+        scope = frame.scope
+        for tensor in graph.initializer:
+            scope.add_initialiser(tensor.name, lambda t=tensor: (self._tensors.read(t), self._tensors.dtype(t)))
+        for sparse in graph.sparse_initializer:
+            values = sparse.values
+            scope.add_initialiser(
+                values.name, lambda s=sparse: (self._tensors.read_sparse(s), self._tensors.dtype(s.values))
+            )
+        self.nodes(frame, graph.node)
+        place = Where(self._file)
+        return [self._read(scope, entry.name, place) for entry in graph.output]
+
+    def nodes(self, frame: Frame, nodes: Sequence[NodeProto]) -> None:
+        """A list of nodes, in topological order whatever order they stand in."""
+        for node in in_order(nodes, frame.scope.defines, self._file):
+            self._count += 1
+            if self._count > _MOST_NODES:
+                raise ModelError(f"unfolds into more than {_MOST_NODES} nodes", Where(self._file))
+            self._node(frame, node)
+
+    # -- one node ---------------------------------------------------------------------------------------------
+
+    def _node(self, frame: Frame, node: NodeProto) -> None:
+        domain = canonical_domain(node.domain)
+        where = Where(self._file, frame.prefix + node_name(node), f"{domain}.{node.op_type}" if domain else node.op_type)
+        given = referenced(node.attribute, frame.attributes)
+        draft = self._draft(frame, node, given, where)
+        body = self._functions.local_body(node, given)
+        if body is not None:
+            self._bind(frame, draft, self._inline(frame, body, draft))
+        elif domain != DEFAULT_DOMAIN:
+            self._bind(frame, draft, self._foreign(frame, draft, domain, node.op_type))
+        else:
+            self._bind(frame, draft, self._standard(frame, node, draft, given))
+
+    def _draft(
+        self, frame: Frame, node: NodeProto, given: Mapping[str, AttributeProto], where: Where
+    ) -> Draft:
+        scope = frame.scope
+        inputs = [
+            None if not name or scope.is_absent(name) else self._read(scope, name, where) for name in node.input
+        ]
+        outputs = list(node.output)
+        while outputs and not outputs[-1]:
+            outputs.pop()
+        attributes: dict[str, AttributeValue] = {}
+        for name, attribute in given.items():
+            value = attribute_value(attribute, self._tensors, where)
+            if not isinstance(value, GraphProto):
+                attributes[name] = value
+        return Draft(node.op_type, tuple(inputs), tuple(outputs) or ("",), attributes, where.node or "", where)
+
+    def _read(self, scope: Scope, name: str, where: Where) -> Value:
+        value = scope.find(name)
+        if value is None:
+            raise ModelError(f"reads the value {name!r}, which nothing makes", where)
+        return value
+
+    def _bind(self, frame: Frame, draft: Draft, results: Sequence[Value]) -> None:
+        for name, value in zip(draft.outputs, results, strict=False):
+            if name:
+                frame.scope.bind(name, value, draft.where)
+
+    def _standard(
+        self, frame: Frame, node: NodeProto, draft: Draft, given: Mapping[str, AttributeProto]
+    ) -> Sequence[Value]:
+        """A node of the default domain."""
+        if draft.op == "Constant":
+            return [self._constant(frame, draft)]
+        version = frame.opsets.get(DEFAULT_DOMAIN, 0)
+        maker = GraphMaker(self, frame)
+        newest = upgrade(draft, version, maker)
+        if isinstance(newest, tuple):
+            return newest
+        graphs = [given[name].g for name in ("then_branch", "else_branch", "body") if name in given]
+        if newest.op == "If" and len(graphs) == 2:
+            return self._if(frame, newest, graphs)
+        if (DEFAULT_DOMAIN, newest.op) in REGISTRY.by_onnx:
+            bodies = self._bodies(frame, newest, graphs)
+            if bodies is not None:
+                return self.add(frame, newest.reading(*newest.inputs, *bodies.captured), bodies)
+            return self.add(frame, newest)
+        body = standard_body(node, draft, given, version)
+        if body is not None:
+            return self._inline(frame, body, draft)
+        self.refusals.add(draft.op, draft.name, "unknown operator")
+        raise self.refusals.error()
+
+    def _foreign(self, frame: Frame, draft: Draft, domain: str, op: str) -> Sequence[Value]:
+        """A node of another domain: only registered ops and the model's own functions are known there."""
+        cls = REGISTRY.by_onnx.get((domain, op))
+        if cls is None:
+            self.refusals.add(f"{domain}.{op}", draft.name, "unknown operator")
+            raise self.refusals.error()
+        return self._add(draft, cls, frame.scope.builder)
+
+    # -- constants --------------------------------------------------------------------------------------------
+
+    def _constant(self, frame: Frame, draft: Draft) -> Value:
+        if len(draft.attributes) != 1:
+            raise ModelError("a Constant has exactly one of its value attributes", draft.where)
+        ((kind, value),) = draft.attributes.items()
+        match kind:
+            case "value" | "sparse_value":
+                contents = np.asarray(value)
+            case "value_float" | "value_floats":
+                contents = np.asarray(value, np.float32)
+            case "value_int" | "value_ints":
+                contents = np.asarray(value, np.int64)
+            case "value_string" | "value_strings":
+                contents = np.asarray(value, object)
+            case _:
+                raise ModelError(f"a Constant has no attribute {kind!r}", draft.where)
+        return frame.scope.builder.constant(contents, draft.outputs[0] or draft.name)
+
+    # -- control flow -----------------------------------------------------------------------------------------
+
+    def _if(self, frame: Frame, draft: Draft, graphs: Sequence[GraphProto]) -> Sequence[Value]:
+        """A branch whose condition is known replaces the node."""
+        condition = frame.scope.builder.known(draft.value(0))
+        if condition is not None and condition.size == 1:
+            branch = graphs[0] if bool(condition.reshape(-1)[0]) else graphs[1]
+            inside = replace(frame, scope=Scope(frame.scope.builder, frame.scope))
+            return self.graph(inside, branch)
+        bodies = build_branches(draft, graphs, frame.scope, self._nested(frame))
+        return self.add(frame, draft.reading(*draft.inputs, *bodies.captured), bodies)
+
+    def _bodies(self, frame: Frame, draft: Draft, graphs: Sequence[GraphProto]) -> Bodies | None:
+        if draft.op == "Loop" and graphs:
+            return build_loop(draft, graphs[0], frame.scope, self._nested(frame))
+        if draft.op == "Scan" and graphs:
+            return build_scan(draft, graphs[0], frame.scope, self._nested(frame))
+        if graphs or draft.op in ("If", "Loop", "Scan"):
+            raise ModelError(f"has {len(graphs)} nested graphs", draft.where)
+        return None
+
+    def _nested(self, frame: Frame):  # noqa: ANN202
+        def import_nodes(scope: Scope, graph: GraphProto) -> list[Value]:
+            return self.graph(replace(frame, scope=scope), graph)
+
+        return import_nodes
+
+    # -- functions --------------------------------------------------------------------------------------------
+
+    def _inline(self, frame: Frame, body: Body, draft: Draft) -> Sequence[Value]:
+        """The nodes of a function in place of a call to it."""
+        function, where = body.function, draft.where
+        if frame.depth >= _DEEPEST_FUNCTIONS:
+            raise ModelError("functions call each other without end", where)
+        scope = Scope(frame.scope.builder)
+        for name, value in zip_longest(function.input, draft.inputs[: len(function.input)]):
+            if value is None:
+                scope.bind_absent(name)
+            else:
+                scope.bind(name, value, where)
+        opsets = {**frame.opsets, **opset_versions(function)}
+        inside = Frame(scope, opsets, body.attributes, f"{draft.name}/", frame.depth + 1)
+        self.nodes(inside, function.node)
+        return [self._read(scope, name, where) for name, _ in zip(function.output, draft.outputs, strict=False)]
+
+    # -- adding to the graph ----------------------------------------------------------------------------------
+
+    def add(self, frame: Frame, draft: Draft, bodies: Bodies | None = None) -> tuple[Value, ...]:
+        """A node in the newest form. Raises UnsupportedError if there is no such op."""
+        cls = REGISTRY.by_onnx.get((DEFAULT_DOMAIN, draft.op))
+        if cls is None:
+            self.refusals.add(draft.op, draft.name, "unknown operator")
+            raise self.refusals.error()
+        return self._add(draft, cls, frame.scope.builder, bodies)
+
+    def _add(self, draft: Draft, cls: type[Op], builder: GraphBuilder, bodies: Bodies | None = None) -> tuple[Value, ...]:
+        op = make_op(cls, fit_attributes(cls, draft), draft.where)
+        graphs = bodies.graphs if bodies is not None else ()
+        return builder.add(
+            op, draft.inputs, outputs=draft.outputs, name=draft.name, bodies=graphs, where=draft.where
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GraphMaker:
+    """Adds what upgrade rules ask for."""
+
+    importer: NodeImporter
+    frame: Frame
+
+    @property
+    def builder(self) -> GraphBuilder:
+        """The builder of the graph that the node goes into."""
+        return self.frame.scope.builder
+
+    def make(self, op: str, inputs: Sequence[Value | None], like: Draft, **attributes: AttributeValue) -> Value:
+        """The first result of an added node that stands at the place of `like`."""
+        name = f"{like.name}.{op}"
+        return self.importer.add(self.frame, Draft(op, tuple(inputs), (name,), attributes, name, like.where))[0]
+
+    def finish(
+        self, op: str, inputs: Sequence[Value | None], like: Draft, **attributes: AttributeValue
+    ) -> tuple[Value, ...]:
+        """The results of an added node that takes over the output names of `like`."""
+        return self.importer.add(
+            self.frame, Draft(op, tuple(inputs), like.outputs, attributes, like.name, like.where)
+        )
+
+
+def fit_attributes(cls: type[Op], draft: Draft) -> dict[str, object]:
+    """The attributes as the op class spells them: a one-element tensor `value` is a number and its element type."""
+    return dict(draft.attributes)

@@ -1,0 +1,242 @@
+"""ONNX files to graphs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from halo_frontends.importer import DeclaredInput, Refusals, resolve_inputs
+from halo_frontends.onnx.attributes import declared_dims, read_dtype, read_type
+from halo_frontends.onnx.functions import (
+    DEFAULT_DOMAIN,
+    Functions,
+    canonical_domain,
+    opset_versions,
+    standard_function_exists,
+)
+from halo_frontends.onnx.nodes import Frame, NodeImporter
+from halo_frontends.onnx.ordering import node_name
+from halo_frontends.onnx.scope import Scope
+from halo_frontends.onnx.tensors import TensorReader
+from halo_frontends.onnx.upgrade import RULES
+from halo_frontends.onnx.wire import ParsedModel, parse_model
+from halo_py.errors import ModelError, UnsupportedError, UsageError, Where
+from halo_py.frontend import ImportOptions, ModelFacts, Port
+from halo_py.ir.builder import GraphBuilder
+from halo_py.ir.graph import Graph, Value
+from halo_py.ir.op import REGISTRY
+from halo_py.ops import load_ops
+from halo_py.types import DType, TensorType, Type
+
+if TYPE_CHECKING:
+    from halo_frontends.onnx.proto import GraphProto, NodeProto, TensorProto, ValueInfoProto
+
+_OLDEST_OPSET = 7
+_NATIVE = {"Constant"}
+_NEWEST_IR_VERSION = 14
+
+
+class OnnxFrontend:
+    """Reads ONNX models of opset 7 and newer."""
+
+    name = "onnx"
+
+    def sniff(self, path: Path, head: bytes) -> bool:
+        """An ONNX file has no magic number: it begins with a protobuf tag of ModelProto, usually `ir_version`."""
+        if path.suffix.lower() in (".onnx", ".ort_onnx"):
+            return True
+        return len(head) > 2 and head[0] == 0x08 and 1 <= head[1] <= _NEWEST_IR_VERSION and head[2] in _MODEL_TAGS
+
+    def inspect(self, path: Path) -> ModelFacts:
+        """What the file holds and what would be refused. Raises ModelError."""
+        load_ops()
+        parsed = parse_model(path)
+        model = parsed.proto
+        _check_model(parsed)
+        nodes = list(_all_nodes(model.graph.node))
+        called = [node for function in model.functions for node in _all_nodes(function.node)]
+        constants = list(_all_tensors(model.graph, nodes))
+        ops = Counter(_op_name(node) for node in nodes)
+        initialisers = {tensor.name for tensor in model.graph.initializer}
+        place = Where(str(path))
+        return ModelFacts(
+            file=str(path),
+            format="onnx",
+            producer=" ".join(text for text in (model.producer_name, model.producer_version) if text),
+            versions={domain or "ai.onnx": version for domain, version in opset_versions(model).items()},
+            inputs=tuple(_port(entry, place) for entry in model.graph.input if entry.name not in initialisers),
+            outputs=tuple(_port(entry, place) for entry in model.graph.output),
+            ops=dict(sorted(ops.items(), key=lambda item: (-item[1], item[0]))),
+            parameters=sum(prod(tensor.dims) for tensor in constants),
+            parameter_bytes=sum(_tensor_bytes(tensor) for tensor in constants),
+            refused=refusals(parsed, [*nodes, *called]).listed(),
+        )
+
+    def load(self, path: Path, options: ImportOptions) -> Graph:
+        """The file as a graph. Raises ModelError, UnsupportedError, UsageError."""
+        load_ops()
+        parsed = parse_model(path)
+        _check_model(parsed)
+        model, file = parsed.proto, str(path)
+        tensors = TensorReader(parsed)
+        importer = NodeImporter(tensors, Functions(model), file)
+        builder = GraphBuilder(model.graph.name or path.stem, file)
+        scope = Scope(builder)
+        _add_inputs(scope, model.graph, options, file)
+        try:
+            outputs = importer.graph(Frame(scope, opset_versions(model), {}), model.graph)
+        except UnsupportedError:
+            listed = refusals(parsed, _reachable_nodes(parsed))
+            if importer.refusals and listed:
+                raise listed.error() from None
+            raise
+        names = [entry.name for entry in model.graph.output]
+        _check_outputs(model.graph, outputs, file)
+        return builder.finish(outputs, names)
+
+
+_MODEL_TAGS = bytes(number << 3 | wire for number, wire in ((1, 0), (2, 2), (3, 2), (4, 2), (5, 0), (6, 2), (7, 2), (8, 2)))
+
+
+def _check_model(parsed: ParsedModel) -> None:
+    """Raises ModelError for a file that parses but is no model, UnsupportedError for operator sets out of reach."""
+    model, place = parsed.proto, Where(str(parsed.path))
+    if not model.HasField("graph") or not (model.graph.node or model.graph.output):
+        raise ModelError("is not an ONNX model: it holds no graph", place)
+    version = opset_versions(model).get(DEFAULT_DOMAIN)
+    if version is None and any(not canonical_domain(node.domain) for node in model.graph.node):
+        raise ModelError("does not say which operator set it uses", place)
+    if version is not None and version < _OLDEST_OPSET:
+        raise UnsupportedError(
+            f"uses operator set {version}; {_OLDEST_OPSET} is the oldest supported",
+            place,
+            "convert it with onnx.version_converter.convert_version",
+        )
+
+
+# -- inputs and outputs -------------------------------------------------------------------------------------------
+
+
+def _add_inputs(scope: Scope, graph: GraphProto, options: ImportOptions, file: str) -> None:
+    """The graph's inputs as values; initialised ones are constants, those the user gives a value too."""
+    place = Where(file)
+    initialisers = {tensor.name for tensor in graph.initializer}
+    initialisers |= {sparse.values.name for sparse in graph.sparse_initializer}
+    entries = [entry for entry in graph.input if entry.name not in initialisers]
+    tensors = [_declared(entry, place) for entry in entries if entry.type.WhichOneof("value") == "tensor_type"]
+    open_inputs = [entry for entry in tensors if entry.name not in options.values]
+    types = resolve_inputs(open_inputs, options, file, known_names=[entry.name for entry in tensors])
+    declared = {entry.name: entry for entry in tensors}
+    for entry in entries:
+        if entry.name in options.values:
+            contents = _given_value(declared[entry.name], options, file)
+            scope.bind(entry.name, scope.builder.constant(contents, entry.name, declared[entry.name].dtype), place)
+        else:
+            type = types.get(entry.name) or read_type(entry.type, place, entry.name)
+            scope.bind(entry.name, scope.builder.input(entry.name, type), place)
+
+
+def _declared(entry: ValueInfoProto, place: Where) -> DeclaredInput:
+    proto = entry.type.tensor_type
+    return DeclaredInput(entry.name, read_dtype(proto.elem_type, place), declared_dims(proto))
+
+
+def _given_value(entry: DeclaredInput, options: ImportOptions, file: str):  # noqa: ANN202
+    """The contents of an input that the user fixed: his number in every element."""
+    value = options.values[entry.name]
+    shape = options.shapes.get(entry.name)
+    if shape is None:
+        shape = tuple(dim if isinstance(dim, int) else 1 for dim in entry.dims or ())
+    try:
+        if entry.dtype is DType.STRING:
+            return np.full(shape, str(value), object)
+        if isinstance(value, str) or (entry.dtype.is_integer and int(value) != value):
+            raise ValueError
+        return np.full(shape, value).astype(entry.dtype.numpy)
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"--value: {value!r} does not fit input {entry.name!r} of type {entry.dtype.text}", Where(file)
+        ) from None
+
+
+def _check_outputs(graph: GraphProto, outputs: Sequence[Value], file: str) -> None:
+    """An output whose declared element type is not the computed one is a type clash. Raises ModelError."""
+    for entry, value in zip(graph.output, outputs, strict=True):
+        number = entry.type.tensor_type.elem_type
+        if number and isinstance(value.type, TensorType) and value.type.dtype.onnx_number != number:
+            declared = read_dtype(number, Where(file)).text
+            raise ModelError(
+                f"output {entry.name!r} is declared {declared} and computed as {value.type.dtype.text}", Where(file)
+            )
+
+
+def _port(entry: ValueInfoProto, place: Where) -> Port:
+    type: Type | None = read_type(entry.type, place, entry.name) if entry.type.WhichOneof("value") else None
+    return Port(entry.name, type)
+
+
+# -- looking over the whole file ----------------------------------------------------------------------------------
+
+
+def refusals(parsed: ParsedModel, nodes: Sequence[NodeProto]) -> Refusals:
+    """All operators among these nodes that nothing implements."""
+    functions = Functions(parsed.proto)
+    version = opset_versions(parsed.proto).get(DEFAULT_DOMAIN, 0)
+    found = Refusals(str(parsed.path))
+    for node in nodes:
+        if functions.local(node) is None and not _implemented(node, version):
+            found.add(_op_name(node), node_name(node), "unknown operator")
+    return found
+
+
+def _implemented(node: NodeProto, version: int) -> bool:
+    domain = canonical_domain(node.domain)
+    if (domain, node.op_type) in REGISTRY.by_onnx:
+        return True
+    if domain != DEFAULT_DOMAIN:
+        return False
+    return node.op_type in _NATIVE or node.op_type in RULES or standard_function_exists(node.op_type, version)
+
+
+def _reachable_nodes(parsed: ParsedModel) -> list[NodeProto]:
+    nodes = list(_all_nodes(parsed.proto.graph.node))
+    return [*nodes, *(node for function in parsed.proto.functions for node in _all_nodes(function.node))]
+
+
+def _all_nodes(nodes: Sequence[NodeProto]) -> Iterator[NodeProto]:
+    """These nodes and those of their nested graphs."""
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _all_nodes(attribute.g.node)
+            for graph in attribute.graphs:
+                yield from _all_nodes(graph.node)
+
+
+def _all_tensors(graph: GraphProto, nodes: Sequence[NodeProto]) -> Iterator[TensorProto]:
+    """Every constant tensor: initialisers of the graph and its nested graphs, tensors of Constant nodes."""
+    yield from graph.initializer
+    for node in nodes:
+        for attribute in node.attribute:
+            if node.op_type == "Constant" and attribute.HasField("t"):
+                yield attribute.t
+            if attribute.HasField("g"):
+                yield from attribute.g.initializer
+
+
+def _tensor_bytes(tensor: TensorProto) -> int:
+    try:
+        return DType.from_onnx(tensor.data_type).bytes_for(prod(tensor.dims))
+    except KeyError:
+        return 0
+
+
+def _op_name(node: NodeProto) -> str:
+    domain = canonical_domain(node.domain)
+    return f"{domain}.{node.op_type}" if domain else node.op_type

@@ -1,0 +1,170 @@
+"""What a frontend is, and how one is found for a file: by entry point (`halo.frontends`) or by registration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+from halo_py.errors import ModelError, UsageError, Where
+from halo_py.types import Type
+
+if TYPE_CHECKING:
+    from halo_py.ir.graph import Graph
+
+HEAD_BYTES = 4096
+"""How many leading bytes of a file a frontend's `sniff` gets to see."""
+
+
+def _no_shapes() -> Mapping[str, tuple[int, ...]]:
+    return {}
+
+
+def _no_values() -> Mapping[str, float | int | bool | str]:
+    return {}
+
+
+def _no_symbols() -> Mapping[str, int]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """What the user says about a model's open questions.
+
+    `shapes` fixes inputs, `values` turns inputs into constants of one repeated value, `symbols` fixes named
+    dimensions, `batch_size` fixes the leading dynamic dimension. With `keep_symbolic` the dimensions that stay
+    unknown are kept as symbols; without it they are a ShapeError.
+    """
+
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=_no_shapes)
+    values: Mapping[str, float | int | bool | str] = field(default_factory=_no_values)
+    symbols: Mapping[str, int] = field(default_factory=_no_symbols)
+    batch_size: int | None = None
+    keep_symbolic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An input or output of a model as its file declares it."""
+
+    name: str
+    type: Type | None
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedOp:
+    """An operator (or feature) that cannot be imported: where it stands and why."""
+
+    op: str
+    reason: str
+    nodes: tuple[str, ...]
+
+    @property
+    def count(self) -> int:
+        """How many nodes are refused for this reason."""
+        return len(self.nodes)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What a file holds, without building its graph."""
+
+    file: str
+    format: str
+    producer: str
+    versions: Mapping[str, int]
+    """Operator set -> version."""
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    ops: Mapping[str, int]
+    """Operator -> number of nodes, nested graphs included, most frequent first."""
+    parameters: int
+    parameter_bytes: int
+    refused: tuple[RefusedOp, ...] = ()
+
+
+class Frontend(Protocol):
+    """Reads one model format. A frontend is a class without constructor arguments."""
+
+    @property
+    def name(self) -> str:
+        """The format's name, e.g. 'onnx'."""
+        ...
+
+    def sniff(self, path: Path, head: bytes) -> bool:
+        """Whether this file (whose first bytes are `head`) looks like this format."""
+        ...
+
+    def inspect(self, path: Path) -> ModelFacts:
+        """What the file holds. Raises ModelError."""
+        ...
+
+    def load(self, path: Path, options: ImportOptions) -> Graph:
+        """The file as a graph. Raises ModelError, UnsupportedError, UsageError."""
+        ...
+
+
+_registered: dict[str, Frontend] = {}
+_discovered: list[Frontend] = []
+
+
+def register_frontend(frontend: Frontend) -> None:
+    """Make a frontend known without an entry point; it is asked before the installed ones."""
+    _registered[frontend.name] = frontend
+
+
+def frontends() -> tuple[Frontend, ...]:
+    """All known frontends: registered ones first, then those of the entry-point group `halo.frontends`."""
+    if not _discovered:
+        from importlib.metadata import entry_points
+
+        for entry in sorted(entry_points(group="halo.frontends"), key=lambda entry: entry.name):
+            _discovered.append(cast("type[Frontend]", entry.load())())
+    names = set(_registered)
+    return (*_registered.values(), *(frontend for frontend in _discovered if frontend.name not in names))
+
+
+def find_frontend(path: Path) -> Frontend:
+    """The frontend that reads this file. Raises ModelError if the file is missing, empty or of no known format."""
+    place = Where(str(path))
+    try:
+        if path.is_dir():
+            head = b""
+        else:
+            with path.open("rb") as stream:
+                head = stream.read(HEAD_BYTES)
+            if not head:
+                raise ModelError("the file is empty", place)
+    except OSError as error:
+        raise ModelError(f"cannot be read: {error.strerror or error}", place) from error
+    for frontend in frontends():
+        if frontend.sniff(path, head):
+            return frontend
+    known = ", ".join(frontend.name for frontend in frontends()) or "none"
+    raise ModelError("is not a model of a known format", place, f"known formats: {known}")
+
+
+def load_model(path: str | Path, options: ImportOptions | None = None) -> Graph:
+    """The graph of a model file of any known format. Raises ModelError, UnsupportedError, UsageError."""
+    found = Path(path)
+    return find_frontend(found).load(found, options or ImportOptions())
+
+
+def inspect_model(path: str | Path) -> ModelFacts:
+    """What a model file of any known format holds. Raises ModelError."""
+    found = Path(path)
+    return find_frontend(found).inspect(found)
+
+
+def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """`name=1x3x224x224` as (name, dimensions); `name=` is a scalar. Raises UsageError."""
+    name, equals, sizes = text.rpartition("=")
+    try:
+        dims = tuple(int(size) for size in sizes.lower().split("x")) if sizes else ()
+    except ValueError:
+        dims = (-1,)
+    if not equals or not name or any(size < 0 for size in dims):
+        raise UsageError(f"not a shape: {text!r}", hint="write --shape NAME=1x3x224x224")
+    return name, dims
