@@ -6,7 +6,7 @@ V003 every operand, output and state is defined, before its use (nodes are in to
 V004 a nested graph captures nothing: it reads no value of the graph around it
 V005 the types of results are what the op infers from its operands
 V006 the contents of constants have the type of their value
-V007 every output has a name, not empty and unique
+V007 every output has a name, not empty, and unique where the user sees it (not in nested graphs)
 V008 every node names a place in the user's model
 V009 ops are registered, and a node has at least one result
 V010 a state is an input of the graph, and is updated once, by a value of its type
@@ -66,6 +66,7 @@ def violations(graph: Graph, *, types: bool = True) -> list[Violation]:
 @dataclass
 class _Checker:
     types: bool
+    depth: int = 0
     found: list[Violation] = field(default_factory=list[Violation])
     everywhere: set[Value] = field(default_factory=set[Value])
 
@@ -84,8 +85,10 @@ class _Checker:
             self.registered(node)
             if node.bodies:
                 visible = outer | defined if visible is None or not visible >= defined else visible
+                self.depth += 1
                 for body in node.bodies:
                     self.graph(body, visible)
+                self.depth -= 1
             if complete and self.types:
                 self.inferred(node, inference)
             self.define(node.outputs, defined, node.where)
@@ -163,7 +166,7 @@ class _Checker:
         if len(graph.output_names) != len(graph.outputs):
             self.report("V007", f"{len(graph.outputs)} outputs have {len(graph.output_names)} names")
         for name, count in Counter(graph.output_names).items():
-            if not name or count > 1:
+            if not name or (count > 1 and self.depth == 0):
                 self.report("V007", f"{count} outputs of graph {graph.name!r} are called {name!r}")
         for state, count in Counter(update.state for update in graph.states).items():
             if state not in graph.inputs or count > 1:
