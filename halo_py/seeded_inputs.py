@@ -1,0 +1,94 @@
+"""Inputs to try a graph with: seeded, and integers kept inside the tables they index."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from halo_py.errors import ShapeError
+from halo_py.ir.graph import Graph, Node, Value
+from halo_py.types import DType, TensorType
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.generic]
+
+_INDEX_OPERANDS = {"Gather": (1, 0), "GatherElements": (1, 0), "OneHot": (0, None)}
+"""ONNX operator -> (operand that indexes, operand that is the table)."""
+
+_PASSES_ON = frozenset(
+    {"Cast", "Reshape", "Identity", "Unsqueeze", "Squeeze", "Flatten", "Transpose", "Slice", "Expand", "Tile", "Concat"}
+)
+"""Operators whose result holds nothing but elements of operand 0 (or, for Concat, of its operands)."""
+
+
+def seeded_inputs(graph: Graph, seed: int = 0) -> dict[str, Array]:
+    """One array per tensor input: normal floats, integers that index no table out of range, zeros and ones otherwise.
+
+    Raises ShapeError if an input's shape is not static.
+    """
+    generator = np.random.default_rng(seed)
+    bounds = index_bounds(graph)
+    arrays: dict[str, Array] = {}
+    for value in graph.inputs:
+        if not isinstance(value.type, TensorType) or not value.type.is_static:
+            raise ShapeError(f"input {value.name!r} has no fixed shape: {value.type}")
+        arrays[value.name] = _contents(generator, value.type, bounds.get(value, 2))
+    return arrays
+
+
+def _contents(generator: np.random.Generator, type: TensorType, bound: int) -> Array:
+    shape, dtype = type.static_shape, type.dtype
+    if dtype is DType.STRING:
+        return np.array([f"s{number}" for number in generator.integers(0, 9, shape).reshape(-1)], object).reshape(shape)
+    if dtype is DType.BOOL:
+        return generator.random(shape) < 0.5
+    if dtype.is_integer:
+        return generator.integers(0, max(1, bound), shape).astype(dtype.numpy)
+    if dtype.is_complex:
+        return (generator.normal(size=shape) + 1j * generator.normal(size=shape)).astype(dtype.numpy)
+    return generator.normal(size=shape).astype(dtype.numpy)
+
+
+def index_bounds(graph: Graph) -> dict[Value, int]:
+    """For each graph input whose elements index a table: the smallest table's length."""
+    origins: dict[Value, set[Value]] = {value: {value} for value in graph.inputs}
+    bounds: dict[Value, int] = {}
+    for node in graph.nodes:
+        _note_index(node, graph, origins, bounds)
+        if (node.op.declaration.onnx or "") in _PASSES_ON:
+            readers = node.inputs if node.op.declaration.onnx == "Concat" else node.inputs[:1]
+            passed = {origin for value in readers if value is not None for origin in origins.get(value, ())}
+            for value in node.outputs:
+                origins[value] = passed
+    return bounds
+
+
+def _note_index(node: Node, graph: Graph, origins: dict[Value, set[Value]], bounds: dict[Value, int]) -> None:
+    entry = _INDEX_OPERANDS.get(node.op.declaration.onnx or "")
+    if entry is None:
+        return
+    index, table = entry
+    value = node.inputs[index]
+    length = _depth(node, graph) if table is None else _table_length(node, table)
+    if value is None or length is None:
+        return
+    for origin in origins.get(value, ()):
+        bounds[origin] = min(bounds.get(origin, length), length)
+
+
+def _table_length(node: Node, table: int) -> int | None:
+    value = node.inputs[table]
+    if value is None or not isinstance(value.type, TensorType) or not value.type.shape:
+        return None
+    axis = int(getattr(node.op, "axis", 0))
+    length = value.type.shape[axis]
+    return length if isinstance(length, int) else None
+
+
+def _depth(node: Node, graph: Graph) -> int | None:
+    value = node.inputs[1]
+    contents = None if value is None else graph.constants.get(value)
+    return None if contents is None else int(np.asarray(contents).reshape(-1)[0])
