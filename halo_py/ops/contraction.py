@@ -12,9 +12,10 @@ from halo_py.ir.op import EvaluateArgs, InferArgs, Op, RuntimeValue, Sample, Til
 from halo_py.ir.space import Axis, FormBuilder, Kernel, Refusal, TileForm
 from halo_py.ops.dims import broadcast_dims, broadcast_shapes
 from halo_py.ops.epilogue import apply, chain, finish_form, result_type
+from halo_py.ops.forms import EMPTY, declare_operands, given, has_no_elements
 from halo_py.ops.kernels.contract import ContractOperand, contract_kernel
 from halo_py.ops.scalar import ScalarProgram, ScalarStep, constant_step
-from halo_py.types import Dim, DType, Shape, TensorType, Type
+from halo_py.types import DType, Shape, TensorType, Type
 
 Numbers = NDArray[Any]
 
@@ -23,14 +24,6 @@ def widened(array: Numbers) -> Numbers:
     """The array in the type sums are kept in: float32 for narrower floats, the own type otherwise."""
     dtype = DType.from_numpy(array.dtype)
     return array.astype(np.float32) if dtype.is_float and dtype.bits < 32 else array
-
-
-def has_no_elements(args: TileArgs) -> bool:
-    """Whether an operand or a result is empty: nothing for tiles to do."""
-    return any(type is not None and type.elements == 0 for type in (*args.types, *args.output_types))
-
-
-EMPTY = Refusal("a tensor without elements stays on the host")
 
 
 def infer_matmul(args: InferArgs, left: int = 0, right: int = 1) -> Shape | None:
@@ -131,7 +124,7 @@ class MatMul(Op):
         if has_no_elements(args):
             return EMPTY
         form = FormBuilder()
-        locals_ = [form.input(type) for type in args.types]
+        locals_ = given(declare_operands(form, args))
         out = args.output_types[0]
         product_type = TensorType(args.tensor(0).dtype, out.shape)
         made = form.value(product_type.dtype, out.static_shape)
@@ -228,12 +221,7 @@ class Gemm(Op):
         if has_no_elements(args):
             return EMPTY
         form = FormBuilder()
-        locals_: list[int] = []
-        for type in args.types:
-            if type is None:
-                form.skip()
-            else:
-                locals_.append(form.input(type))
+        locals_ = given(declare_operands(form, args))
         out, dtype = args.output_types[0], args.tensor(0).dtype
         made = form.value(dtype, out.static_shape)
         kernel = matmul_kernel(
@@ -293,12 +281,12 @@ class MatMulInteger(Op):
         if has_no_elements(args):
             return EMPTY
         form = FormBuilder()
-        locals_ = _given(form, args.types)
+        locals_ = given(declare_operands(form, args))
         out = args.output_types[0]
         zeros = tuple(args.tensor(number) if args.has(number) else None for number in (2, 3))
         made = form.value(out.dtype, out.static_shape)
         kernel = matmul_kernel(args.tensor(0), args.tensor(1), out, zeros=(zeros[0], zeros[1]))
-        form.call(kernel, tuple(locals_), (made,))
+        form.call(kernel, locals_, (made,))
         return form.finish(made)
 
     @classmethod
@@ -310,24 +298,3 @@ class MatMulInteger(Op):
         yield Sample(cls(), (a, b, np.asarray(12, np.uint8), np.asarray([3, -4, 5], np.int8)))
         yield Sample(cls(), (a[0], b, np.arange(5).astype(np.uint8), None))
         yield Sample(cls(), (a, b, np.arange(10).astype(np.uint8).reshape(2, 5, 1), np.asarray([7], np.int8)))
-
-
-def _given(form: FormBuilder, types: Iterable[TensorType | None]) -> list[int]:
-    """Declare all operands; local numbers of those that are there."""
-    found: list[int] = []
-    for type in types:
-        if type is None:
-            form.skip()
-        else:
-            found.append(form.input(type))
-    return found
-
-
-def dims_product(dims: Iterable[Dim]) -> int | None:
-    """Product of dimensions if all are numbers."""
-    product = 1
-    for dim in dims:
-        if not isinstance(dim, int):
-            return None
-        product *= dim
-    return product

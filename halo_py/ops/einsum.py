@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from halo_py.ir.op import EvaluateArgs, InferArgs, Op, RuntimeValue, Sample, TileArgs, op
 from halo_py.ir.space import Axis, FormBuilder, Refusal, TileForm
-from halo_py.ops.contraction import EMPTY, has_no_elements, widened
+from halo_py.ops.contraction import widened
 from halo_py.ops.dims import broadcast_dims
+from halo_py.ops.forms import EMPTY, has_no_elements
 from halo_py.ops.kernels.contract import ContractOperand, contract_kernel, partials_for
 from halo_py.types import Dim, DType, TensorType, Type
 

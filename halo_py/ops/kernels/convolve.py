@@ -40,6 +40,8 @@ class ConvCodelet:
     window_steps: tuple[int, ...]
     x_zero: bool = False
     w_zero: bool = False
+    transposed: bool = False
+    """Whether w lies as [G, C/G, O/G, window...]."""
 
     @property
     def name(self) -> str:
@@ -89,6 +91,8 @@ class ConvCodelet:
 
     def _operands(self, args: VertexArgs, dtype: np.dtype[np.generic]) -> tuple[Array, Array]:
         x, w = args.reads[0].astype(dtype, copy=False), args.reads[1].astype(dtype, copy=False)
+        if self.transposed:
+            w = w.swapaxes(1, 2)
         if any(step != 1 for step in self.window_steps):
             w = w[(slice(None),) * 3 + tuple(slice(None, None, step) for step in self.window_steps)]
         if self.x_zero:
@@ -172,11 +176,15 @@ class ConvGeometry:
 
 @dataclass(frozen=True, slots=True)
 class WindowView:
-    """How the kernel walks along the window of w: position k of an axis is `offset + step*k` of a size."""
+    """How the kernel walks along the window of w: position k of an axis is `offset + step*k` of a size.
+
+    `transposed`: input channels come before output channels.
+    """
 
     sizes: tuple[int, ...]
     steps: tuple[int, ...]
     offsets: tuple[int, ...]
+    transposed: bool = False
 
 
 def conv_kernel(
@@ -210,7 +218,10 @@ def conv_kernel(
     over_x = tuple(Affine(((f, stride), (k, dilation)), -pad) for f, stride, k, dilation, pad in field)
     over_w = tuple(Affine(((k, s),), o) for k, s, o in zip(window_axes, view.steps, view.offsets, strict=True))
     x = Access((shape.images, shape.groups, shape.in_channels, *shape.field_in), (n, g, ic, *over_x))
-    w = Access((shape.groups, shape.out_channels, shape.in_channels, *view.sizes), (g, oc, ic, *over_w))
+    if view.transposed:
+        w = Access((shape.groups, shape.in_channels, shape.out_channels, *view.sizes), (g, ic, oc, *over_w))
+    else:
+        w = Access((shape.groups, shape.out_channels, shape.in_channels, *view.sizes), (g, oc, ic, *over_w))
     out = Access(
         (shape.images, shape.groups, shape.out_channels, *shape.field_out),
         (n, g, oc, *(Affine(((f, 1),)) for f in field_axes)),
@@ -218,7 +229,13 @@ def conv_kernel(
     given = [zero for zero in zeros if zero is not None]
     zero_reads = [Access(zero[1], () if not zero[1] else (g, oc)) for zero in given]
     codelet = ConvCodelet(
-        shape.strides, shape.dilations, shape.pads, view.steps, zeros[0] is not None, zeros[1] is not None
+        shape.strides,
+        shape.dilations,
+        shape.pads,
+        view.steps,
+        zeros[0] is not None,
+        zeros[1] is not None,
+        view.transposed,
     )
     return Kernel(
         axes,
