@@ -158,7 +158,7 @@ class IsNaN(Elementwise):
         special = np.asarray([[1.0, np.nan, np.inf], [-np.inf, 0.0, np.nan]], np.float32)
         yield Sample(cls(), (special,))
         yield Sample(cls(), (special.astype(np.float16),))
-        yield Sample(cls(), (special[0, 1],))
+        yield Sample(cls(), (np.asarray(np.nan, np.float32),))
 
 
 @op("is_inf", onnx="IsInf", since=20, odla="odla_IsInf")

@@ -1,0 +1,115 @@
+"""One-node ONNX models judged by ONNX Runtime, or by ONNX's reference evaluator where that lacks the op."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportMissingTypeStubs=false
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, cast
+
+import ml_dtypes
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper
+
+from halo_py.ir.op import Sample
+from halo_py.types import DType
+
+Numbers = NDArray[Any]
+
+NEWEST_OPSET = 28
+
+
+class NoJudgeError(Exception):
+    """Neither evaluator can run the model."""
+
+
+def is_judged(sample: Sample) -> bool:
+    """Whether the sample can be a one-node ONNX model with tensor operands."""
+    declaration = sample.op.declaration
+    tensors = all(value is None or isinstance(value, np.ndarray) for value in sample.inputs)
+    return declaration.onnx is not None and tensors and not sample.bodies and sample.input_types is None
+
+
+def one_node_model(sample: Sample, output_types: Sequence[DType]) -> onnx.ModelProto:
+    """The sample as a model; an operand that is a constant of the sample is an initialiser."""
+    names = ["" if value is None else f"x{index}" for index, value in enumerate(sample.inputs)]
+    while names and not names[-1]:
+        names.pop()
+    results = [f"y{index}" for index in range(sample.outputs)]
+    declaration = sample.op.declaration
+    schema = onnx.defs.get_schema(cast("str", declaration.onnx), NEWEST_OPSET, declaration.domain)
+    attributes: dict[str, Any] = {}
+    for name, value in sample.op.attributes().items():
+        if name in schema.attributes and value is not None:
+            attributes[name] = value.onnx_number if isinstance(value, DType) else value
+    node = helper.make_node(cast("str", declaration.onnx), names, results, domain=declaration.domain, **attributes)
+    inputs: list[Any] = []
+    initializers: list[Any] = []
+    for index, value in enumerate(sample.inputs):
+        if value is None:
+            continue
+        assert isinstance(value, np.ndarray)
+        if index in sample.constant:
+            initializers.append(onnx.numpy_helper.from_array(value, f"x{index}"))
+        else:
+            number = DType.from_numpy(value.dtype).onnx_number
+            inputs.append(helper.make_tensor_value_info(f"x{index}", number, list(value.shape)))
+    outputs = [
+        helper.make_tensor_value_info(name, dtype.onnx_number, None)
+        for name, dtype in zip(results, output_types, strict=False)
+    ]
+    graph = helper.make_graph([node], "one_node", inputs, outputs, initializers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", NEWEST_OPSET)])
+    model.ir_version = 10
+    return model
+
+
+def judge(sample: Sample, output_types: Sequence[DType], only_reference: bool = False) -> list[Numbers]:
+    """Results of the sample by another implementation. Raises NoJudgeError if there is none."""
+    model = one_node_model(sample, output_types)
+    feeds = {f"x{index}": value for index, value in enumerate(sample.inputs) if isinstance(value, np.ndarray)}
+    for index in sample.constant:
+        feeds.pop(f"x{index}", None)
+    reasons: list[str] = []
+    runners = (_by_reference,) if only_reference else (_by_onnxruntime, _by_reference)
+    for run in runners:
+        try:
+            return [_retyped(*pair) for pair in zip(run(model, feeds), output_types, strict=False)]
+        except Exception as error:  # noqa: BLE001 - whatever an evaluator raises means that it cannot judge
+            reasons.append(f"{type(error).__name__}: {str(error)[:160]}")
+    raise NoJudgeError("; ".join(reasons))
+
+
+def _by_onnxruntime(model: onnx.ModelProto, feeds: dict[str, Numbers]) -> list[Numbers]:
+    import onnxruntime
+
+    if any(array.dtype.name in _ml_names() for array in feeds.values()):
+        raise NoJudgeError("ONNX Runtime takes no such arrays from Python")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return [np.asarray(result) for result in session.run(None, feeds)]
+
+
+def _retyped(result: Numbers, dtype: DType) -> Numbers:
+    """ONNX Runtime hands narrow floats to Python as their bytes."""
+    raw = result.dtype == np.uint8 and dtype.is_float and dtype.bits == 8
+    return result.view(dtype.numpy) if raw else result
+
+
+def _ml_names() -> frozenset[str]:
+    return frozenset(name for name in dir(ml_dtypes) if name.startswith(("float", "bfloat", "int", "uint")))
+
+
+def _by_reference(model: onnx.ModelProto, feeds: dict[str, Numbers]) -> list[Numbers]:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    from onnx.reference import ReferenceEvaluator
+
+    with np.errstate(all="ignore"):
+        return [np.asarray(result) for result in ReferenceEvaluator(model).run(None, feeds)]

@@ -1,0 +1,215 @@
+"""What must hold for every sample of every registered op; a new op gets all of it without a test of its own."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from dataclasses import fields, is_dataclass
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from halo_py.ir.op import REGISTRY
+from halo_py.ir.space import Axis, FormStep, Kernel, KernelCall, Refusal, Repeat, TileForm
+from halo_py.ir.work import CopyWork, FillWork, GatherWork
+from halo_py.ops import load_ops
+from halo_py.types import Dim, DType, TensorType, Type, symbol
+from tests.ops.cases import Case, assert_close, assert_fits, cases, epsilon, magnitude
+from tests.ops.onnx_judge import NoJudgeError, is_judged, judge
+from tests.ops.split_executor import SplitExecutor
+
+every_case = pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
+
+SEEDS_PER_CASE = 3
+
+
+def test_every_op_has_at_least_three_samples() -> None:
+    load_ops()
+    few = {name: len(list(cls.samples())) for name, cls in REGISTRY.by_name.items()}
+    assert not {name: number for name, number in few.items() if number < 3 and not name.startswith("test_")}
+
+
+@every_case
+def test_inferred_types_are_those_of_the_results(case: Case) -> None:
+    types = case.infer()
+    assert len(types) == case.sample.outputs
+    for type, value in zip(types, case.evaluate(), strict=True):
+        if case.sample.op.declaration.host_only is None and isinstance(type, TensorType):
+            assert type.is_static, f"{type} should be static: every operand is"
+        assert_fits(type, value, {})
+
+
+@every_case
+def test_inference_with_symbols_agrees_after_substitution(case: Case) -> None:
+    """Equal extents become equal symbols, so whatever fitted still fits."""
+    symbols: dict[str, int] = {}
+
+    def symbolic(index: int, type: Type | None) -> Type | None:
+        if index in case.sample.constant or not isinstance(type, TensorType):
+            return type
+        dims: list[Dim] = []
+        for size in type.static_shape:
+            symbols[f"d{size}"] = size
+            dims.append(size if size <= 1 else symbol(f"d{size}"))
+        return TensorType(type.dtype, tuple(dims))
+
+    types = tuple(symbolic(index, type) for index, type in enumerate(case.types()))
+    for type, value in zip(case.infer(types), case.evaluate(), strict=True):
+        assert_fits(type, value, symbols)
+
+
+@every_case
+def test_inference_with_unknown_ranks_is_not_wrong(case: Case) -> None:
+    types = tuple(
+        TensorType(type.dtype) if isinstance(type, TensorType) and index not in case.sample.constant else type
+        for index, type in enumerate(case.types())
+    )
+    for type, value in zip(case.infer(types), case.evaluate(), strict=True):
+        assert_fits(type, value, {})
+
+
+def _form(case: Case) -> TileForm | None:
+    args = case.tile_args()
+    if args is None or case.sample.op.declaration.host_only is not None:
+        return None
+    form = case.sample.op.tile_form(args)
+    if isinstance(form, Refusal):
+        assert form.reason
+        return None
+    return form
+
+
+def _kernels(steps: tuple[FormStep, ...]) -> list[Kernel]:
+    found: list[Kernel] = []
+    for step in steps:
+        if isinstance(step, KernelCall):
+            found.append(step.kernel)
+        elif isinstance(step, Repeat):
+            found.extend(_kernels(step.body) * step.count)
+    return found
+
+
+def _is_movement(kernel: Kernel) -> bool:
+    return isinstance(kernel.codelet.work(kernel.extents, kernel), CopyWork | FillWork | GatherWork)
+
+
+def _depth(kernel: Kernel) -> int:
+    """How many terms one result of a kernel is made of, at most."""
+    return math.prod(axis.extent for axis in kernel.axes if axis.role in ("reduce", "whole"))
+
+
+def _tolerances(case: Case, kernels: list[Kernel], expected: NDArray[Any]) -> tuple[float, float]:
+    """Movement is exact. Each kernel rounds once; sums of n terms differ by at most 2 n eps per unit of magnitude."""
+    if all(_is_movement(kernel) for kernel in kernels):
+        return 0.0, 0.0
+    dtype = DType.from_numpy(expected.dtype)
+    written = [kind for kernel in kernels for kind in kernel.write_types if kind.is_float]
+    rounding = sum(epsilon(kind) for kind in written) + epsilon(dtype)
+    depth = sum(_depth(kernel) for kernel in kernels)
+    scale = magnitude((*case.sample.inputs, expected)) * case.sample.tolerance
+    sums = 2 * depth * (epsilon(DType.FLOAT64) if dtype is DType.FLOAT64 else epsilon(DType.FLOAT32))
+    return 4 * rounding, (2 * rounding + sums) * scale
+
+
+@every_case
+def test_parts_over_random_splits_add_up_to_the_whole(case: Case) -> None:
+    form = _form(case)
+    if form is None:
+        return
+    kernels = _kernels(form.steps)
+    hash(form)
+    operands = [value if isinstance(value, np.ndarray) else None for value in case.sample.inputs]
+    wholes = case.evaluate()
+    for seed in range(SEEDS_PER_CASE):
+        random = np.random.default_rng(zlib.crc32(f"{case.name}/{seed}".encode()))
+        ways = 1 if seed == 0 else 4
+
+        def cut(_axis: Axis, limit: int = ways, random: np.random.Generator = random) -> int:
+            return int(random.integers(1, limit + 1))
+
+        results = SplitExecutor(cut).run(form, operands)
+        for found, whole in zip(results, wholes, strict=True):
+            assert isinstance(whole, np.ndarray)
+            relative, absolute = _tolerances(case, kernels, whole)
+            assert_close(found, whole, relative, absolute)
+
+
+@every_case
+def test_every_kernel_answers_its_work_for_many_boxes_at_once(case: Case) -> None:
+    form = _form(case)
+    if form is None:
+        return
+    for kernel in dict.fromkeys(_kernels(form.steps)):
+        boxes = np.asarray([[max(1, extent // 2), extent] for extent in kernel.extents], np.int64)
+        many = kernel.codelet.work(tuple(boxes), kernel)
+        for number in range(2):
+            one = kernel.codelet.work(tuple(int(extents[number]) for extents in boxes), kernel)
+            assert _at(many, number) == _at(one, number)
+
+
+def _at(work: object, number: int) -> dict[str, object]:
+    """The fields of a Work for one of its boxes."""
+    assert is_dataclass(work)
+    found: dict[str, object] = {}
+    for entry in fields(work):
+        value: Any = getattr(work, entry.name)
+        if isinstance(value, np.ndarray):
+            counts = cast("NDArray[np.int64]", value)
+            found[entry.name] = int(np.broadcast_to(counts, (2,))[number])
+        elif isinstance(value, tuple):
+            parts = cast("tuple[object, ...]", value)
+            found[entry.name] = [_at(part, number) if is_dataclass(part) else part for part in parts]
+        else:
+            found[entry.name] = value
+    return found
+
+
+RANDOM_OPS = frozenset(
+    {"random_normal", "random_uniform", "random_normal_like", "random_uniform_like", "bernoulli", "multinomial"}
+)
+"""Ops whose values depend on the generator: their distributions are tested in test_random.py."""
+
+WITHOUT_JUDGE: dict[str, str] = {
+    "cast_like-2": "ONNX Runtime has no float8 CastLike, the reference evaluator rejects its attributes",
+}
+"""Samples that neither ONNX Runtime nor ONNX's reference evaluator can run (or runs wrongly), with the reason.
+
+It may only shrink: `test_the_list_of_unjudged_samples_does_not_grow`.
+"""
+
+JUDGED_BY_REFERENCE: dict[str, str] = {}
+"""Samples for which ONNX Runtime departs from the ONNX specification, with the reason."""
+
+
+@every_case
+def test_values_are_those_of_another_implementation(case: Case) -> None:
+    if not is_judged(case.sample) or case.kind in RANDOM_OPS or case.name in WITHOUT_JUDGE:
+        return
+    types = [type.dtype for type in case.infer() if isinstance(type, TensorType)]
+    if len(types) < case.sample.outputs:
+        return
+    expected = judge(case.sample, types, only_reference=case.name in JUDGED_BY_REFERENCE)
+    for found, other in zip(case.evaluate(), expected, strict=True):
+        assert isinstance(found, np.ndarray)
+        scale = case.sample.tolerance
+        narrow = DType.from_numpy(found.dtype) in (DType.FLOAT16, DType.BFLOAT16)
+        rounding = 4 * epsilon(DType.from_numpy(found.dtype)) if narrow else 1e-5
+        size = magnitude((found,)) if narrow else 1.0
+        assert_close(found, other.astype(found.dtype), rounding * scale, rounding * size * scale)
+
+
+def test_the_list_of_unjudged_samples_does_not_grow() -> None:
+    judged_wrongly: list[str] = []
+    by_name = {case.name: case for case in cases()}
+    for name in WITHOUT_JUDGE:
+        case = by_name[name]
+        types = [type.dtype for type in case.infer() if isinstance(type, TensorType)]
+        try:
+            judge(case.sample, types)
+        except NoJudgeError:
+            continue
+        judged_wrongly.append(name)
+    assert len(WITHOUT_JUDGE) <= 1
+    assert not judged_wrongly
