@@ -1,7 +1,7 @@
 """Cycles of a vertex: what a `Work` costs on one tile of a `Chip`.
 
-A chip names its cost model. `popvertex` is built in; others are registered with `register_cost_model` or through the entry
-point group `halo.cost_models` (an object with the methods of `CostModel`, or a class of such objects).
+A chip names its cost model. `popvertex` is built in; others are registered with `register_cost_model` or through the
+entry point group `halo.cost_models` (an object with the methods of `CostModel`, or a class of such objects).
 """
 
 from __future__ import annotations

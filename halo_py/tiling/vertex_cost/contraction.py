@@ -1,15 +1,14 @@
-"""Which vertex a box of multiply-accumulates uses: the cheapest legal one of all the ways to use the matrix unit, or none.
+"""Which vertex a box of multiply-accumulates uses: the cheapest legal one, on the matrix unit or beside it.
 
 The rules of legality and of padding to channel groups are those of the PopLibs convolution planner (graphcore/poplibs
-7eac0f26, lib/poplin/ConvPlan.cpp and ConvVertexType.cpp), restated, with one difference: a 1x1 kernel may treat all rows of
-its box as one, because a box is stored contiguously on its tile.
+7eac0f26, lib/poplin/ConvPlan.cpp and ConvVertexType.cpp), restated, with one difference: a 1x1 kernel may treat all
+rows of its box as one, because a box is stored contiguously on its tile.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +31,8 @@ from halo_py.tiling.vertex_cost.matrix_unit import (
 from halo_py.tiling.vertex_cost.multiply_accumulate import hmac, outer_product, vmac, vmac_items, vmac_worker
 from halo_py.tiling.vertex_cost.slic import Slic, slic
 
+_HALVED = frozenset({"int8", "uint8", "int4", "uint4", "bool"})
+_WIDENED = frozenset({"bfloat16", "int16", "uint16", "int32", "uint32", "int64", "uint64"})
 _SLIC_GROUPS = (1, 2, 4, 8, 16)
 _SLIC_CHANNELS = 4
 _TYPE_OF: dict[str, str] = {"quarter": "float8", "half": "float16", "float": "float32"}
@@ -64,6 +65,12 @@ class Box:
         """Kernel elements per channel."""
         return self.kernel_height * self.kernel_width
 
+    def select(self, chosen: NDArray[np.bool_]) -> Box:
+        """The boxes at the chosen places of the broadcast shape, as one dimension."""
+        names = ("groups", "rows", "row_width", "in_channels", "out_channels", "kernel_height", "kernel_width")
+        picked = {name: np.broadcast_to(getattr(self, name), chosen.shape)[chosen] for name in names}
+        return replace(self, **picked)
+
     @property
     def empty(self) -> NDArray[np.bool_]:
         """Where nothing is multiplied."""
@@ -72,10 +79,12 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A vertex that could do the work: cycles where it is legal, its name, and the fitted cycles of its slow scenario."""
+    """A vertex that could do the work: cycles where it is legal, its name, and the fitted cycles of its slow
+    scenario.
+    """
 
     name: str
-    cycles: Counts
+    cycles: Counts | NDArray[np.float64]
     legal: NDArray[np.bool_] | bool = True
     slow: Counts | None = None
 
@@ -83,26 +92,34 @@ class Candidate:
 def contraction_cycles(work: ContractionWork, chip: Chip) -> Cycles:
     """Cycles of the cheapest legal vertex, conversions of operands the chip cannot multiply included."""
     box, conversion, factor = _prepare(work, chip)
-    candidates = list(_candidates(box, chip))
-    nominal = np.stack(np.broadcast_arrays(*(_price(candidate) for candidate in candidates)))
-    choice = nominal.argmin(axis=0)
-    best = np.take_along_axis(nominal, choice[None], axis=0)[0]
-    on_matrix_unit = [candidate.slow is not None for candidate in candidates]
-    slow = [_price(candidate) if candidate.slow is None else candidate.slow for candidate in candidates]
-    slowest = np.take_along_axis(np.stack(np.broadcast_arrays(*slow)), choice[None], axis=0)[0]
-    scale = np.where(np.array(on_matrix_unit)[choice][..., None], 1.0, chip.scenarios("vertex_cycles_factor"))
-    cycles = best[..., None] * scale
-    cycles[..., 2] = np.maximum(cycles[..., 2], slowest)
-    total = cycles * factor + in_scenarios(conversion, chip.scenarios("vertex_cycles_factor"))
-    return np.where(box.empty[..., None], 0.0, total)
+    scale = chip.scenarios("vertex_cycles_factor")
+    best = np.full((), np.inf)
+    fast, slow = best, best
+    for candidate in _candidates(box, chip):
+        price = _price(candidate)
+        better = price < best
+        if candidate.slow is None:
+            candidate_fast, candidate_slow = price * scale[0], price * scale[2]
+        else:
+            candidate_fast, candidate_slow = price, np.maximum(price, candidate.slow)
+        best = np.where(better, price, best)
+        fast = np.where(better, candidate_fast, fast)
+        slow = np.where(better, candidate_slow, slow)
+    cycles = np.empty((*best.shape, 3))
+    cycles[..., 0], cycles[..., 1], cycles[..., 2] = fast * factor[0], best * factor[1], slow * factor[2]
+    if np.any(conversion):
+        cycles = cycles + in_scenarios(conversion, scale)
+    empty = np.broadcast_to(box.empty, best.shape)
+    cycles[empty] = 0.0
+    return cycles
 
 
 def contraction_variant(work: ContractionWork, chip: Chip) -> NDArray[np.str_]:
     """Name of the vertex that `contraction_cycles` chooses for each box ('none' for an empty box)."""
     box, _, _ = _prepare(work, chip)
     candidates = list(_candidates(box, chip))
-    nominal = np.stack(np.broadcast_arrays(*(_price(candidate) for candidate in candidates)))
     names = np.array([candidate.name for candidate in candidates])
+    nominal = np.stack(np.broadcast_arrays(*(_price(candidate) for candidate in candidates)))
     return np.where(box.empty, "none", names[nominal.argmin(axis=0)])
 
 
@@ -117,6 +134,8 @@ def channel_grains(chip: Chip, input_type: str, partials_type: str) -> tuple[int
 
 
 def _price(candidate: Candidate) -> NDArray[np.float64]:
+    if candidate.legal is True or np.all(candidate.legal):
+        return candidate.cycles.astype(np.float64)
     return np.where(candidate.legal, candidate.cycles, np.inf)
 
 
@@ -155,8 +174,8 @@ def _prepare(work: ContractionWork, chip: Chip) -> tuple[Box, Counts, NDArray[np
 def _operands(chip: Chip, input_type: str, partials_type: str) -> tuple[Operand, Partials, bool, NDArray[np.float64]]:
     """Types that are multiplied and added, whether operands are converted first, factor of emulation.
 
-    The matrix unit knows 16 and 32 bits of floating point (and 8 bits on some chips): small integers and 8-bit floats are
-    converted to half precision, wider integers and bfloat16 to single precision, the rest is emulated.
+    The matrix unit knows 16 and 32 bits of floating point (and 8 bits on some chips): small integers and 8-bit floats
+    are converted to half precision, wider integers and bfloat16 to single precision, the rest is emulated.
     """
     one = np.ones(3)
     half_partials: Partials = "half" if partials_type == "float16" else "float"
@@ -164,14 +183,10 @@ def _operands(chip: Chip, input_type: str, partials_type: str) -> tuple[Operand,
         return "float", "float", False, one
     if input_type.startswith("float8") and list(_modes(chip, "quarter", "half")):
         return "quarter", "half", False, one
-    if (
-        input_type == "float16"
-        or input_type.startswith("float8")
-        or input_type in ("int8", "uint8", "int4", "uint4", "bool")
-    ):
+    if input_type == "float16" or input_type.startswith("float8") or input_type in _HALVED:
         has_half = bool(list(_modes(chip, "half", "half")))
         return "half", half_partials if has_half else "float", input_type != "float16", one
-    if input_type in ("bfloat16", "int16", "uint16", "int32", "uint32", "int64", "uint64"):
+    if input_type in _WIDENED:
         return "float", "float", True, one
     return "float", "float", False, arithmetic(chip, input_type).factor
 
@@ -186,14 +201,31 @@ def _candidates(box: Box, chip: Chip) -> Iterator[Candidate]:
     one_by_one = (box.kernel_positions == 1) & (not box.dilated or box.kernel_positions == 1)
     for mode in _modes(chip, box.operand, box.partials):
         yield from _amp(box, chip, mode, one_by_one)
-    if box.operand != "float" and box.partials in ("half", "float"):
-        yield from _slic(box, chip)
     if box.operand != "quarter":
         yield from _hmac(box, chip, one_by_one)
         if np.any((box.in_channels == 1) & one_by_one):
             yield _outer(box, chip, one_by_one)
-    if box.operand == "half" and np.any((box.in_channels == 1) & (box.out_channels == 1)):
-        yield from _vmac(box, chip)
+    if box.operand != "float" and not box.dilated and box.stride <= 2:
+        channels = 8 if box.operand == "quarter" else _SLIC_CHANNELS
+        few = (box.in_channels <= channels) & (box.out_channels <= channels) & (box.kernel_width > 1)
+        yield from _where(box, few, lambda part: _slic(part, chip))
+    if box.operand == "half":
+        yield from _where(box, (box.in_channels == 1) & (box.out_channels == 1), lambda part: _vmac(part, chip))
+
+
+def _where(box: Box, legal: NDArray[np.bool_], candidates: Callable[[Box], Iterator[Candidate]]) -> Iterator[Candidate]:
+    """Candidates that are worked out only for the boxes where they are legal."""
+    if not np.any(legal):
+        return
+    if np.all(legal):
+        yield from candidates(box)
+        return
+    shape = box.empty.shape
+    legal = np.broadcast_to(legal, shape)
+    for candidate in candidates(box.select(legal)):
+        cycles = np.full(shape, np.inf)
+        cycles[legal] = _price(candidate)
+        yield Candidate(candidate.name, cycles)
 
 
 def _amp(box: Box, chip: Chip, mode: MatrixMode, one_by_one: NDArray[np.bool_]) -> Iterator[Candidate]:
@@ -240,12 +272,7 @@ def _fitted(box: Box, chip: Chip, mode: MatrixMode, unit: Unit) -> Counts:
 
 
 def _slic(box: Box, chip: Chip) -> Iterator[Candidate]:
-    if box.stride > 2 or box.dilated:
-        return
     sub_kernels = ceil_div(box.kernel_width, 4) * box.kernel_height
-    small = (box.in_channels <= _SLIC_CHANNELS) & (box.out_channels <= _SLIC_CHANNELS)
-    if not np.any(small):
-        return
     full = any(mode.conv_units >= 16 for mode in _modes(chip, box.operand, box.partials))
     chains = 4 if box.partials == "half" and full else 2
     quarter = box.operand == "quarter"
@@ -253,7 +280,7 @@ def _slic(box: Box, chip: Chip) -> Iterator[Candidate]:
         if groups > 4 and chains != 4:
             continue
         channels = 8 if quarter else max(1, _SLIC_CHANNELS // groups)
-        legal = (box.in_channels <= channels) & (box.out_channels <= channels) & (box.kernel_width > 1)
+        legal = (box.in_channels <= channels) & (box.out_channels <= channels)
         form = Slic(groups, chains, box.operand, box.partials, box.stride, chip.workers)
         cycles = slic(box.rows, box.row_width, ceil_div(box.groups, groups), sub_kernels, form)
         yield Candidate("slic", cycles, legal)
@@ -292,10 +319,9 @@ def _outer(box: Box, chip: Chip, one_by_one: NDArray[np.bool_]) -> Candidate:
 
 def _vmac(box: Box, chip: Chip) -> Iterator[Candidate]:
     whole, part, part_taps = vmac_items(box.field, box.kernel_width, chip.workers)
-    legal = (box.in_channels == 1) & (box.out_channels == 1)
     for group_size in (4, 8, 16) if box.partials == "half" else (4,):
         height = box.kernel_height
         worker = vmac_worker(height * whole, box.kernel_width, height * part, part_taps, group_size, box.partials)
         groups = ceil_div(box.groups, group_size)
         cycles = vmac(groups, counts(1), box.field, worker, group_size, box.partials, chip.workers)
-        yield Candidate("vmac", cycles, cast("NDArray[np.bool_]", legal))
+        yield Candidate("vmac", cycles)

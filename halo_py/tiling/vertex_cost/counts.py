@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 Counts = NDArray[np.int64]
 
 _BITS = re.compile(r"[a-z]+([0-9]+)")
-_MANY = 2048
+_TABLE = 32
+MANY = 1024
+"""From this many candidates on, values that depend on few counts are computed once per distinct count."""
 
 
 def counts(value: int | Counts) -> Counts:
@@ -60,17 +62,59 @@ def slowest_and_fastest_worker(
     row of n positions. A worker without positions counts 0.
     """
     rows, row_width = np.broadcast_arrays(rows, np.maximum(row_width, 1))
-    if rows.size <= _MANY:
-        return _slowest_and_fastest(rows, row_width, workers, cost)
-    # a search meets few distinct fields among many candidates
-    keys, inverse = np.unique(rows.astype(np.int64) << 32 | row_width, return_inverse=True)
-    slowest, fastest = _slowest_and_fastest(keys >> 32, keys & 0xFFFFFFFF, workers, cost)
-    return slowest[inverse].reshape(rows.shape), fastest[inverse].reshape(rows.shape)
+    if rows.size > MANY:
+        # a search meets few distinct fields among many candidates
+        stride = int(row_width.max()) + 1
+        keys, inverse = distinct(rows * stride + row_width)
+        slowest, fastest = _slowest_and_fastest(keys // stride, keys % stride, workers, cost)
+        return slowest[inverse], fastest[inverse]
+    return _slowest_and_fastest(rows, row_width, workers, cost)
+
+
+def slowest_linear_worker(
+    rows: Counts, row_width: Counts, workers: int, per_row: int | Counts, per_position: int | Counts
+) -> Counts:
+    """Most cycles of a worker when a part row of n positions costs per_row + n x per_position (arrays of both).
+
+    The workers' positions differ by at most one, so the slowest has either most positions (and most part rows among
+    those) or most part rows (and most positions among those). Weights that put one count before the other find both.
+    """
+    big = 1 << 20
+    positions_first, _ = slowest_and_fastest_worker(rows, row_width, workers, lambda n: n * big + 1)
+    rows_first, _ = slowest_and_fastest_worker(rows, row_width, workers, lambda n: n + big)
+    return np.maximum(
+        positions_first % big * per_row + positions_first // big * per_position,
+        rows_first // big * per_row + rows_first % big * per_position,
+    )
+
+
+def distinct(keys: Counts) -> tuple[Counts, Counts]:
+    """Distinct values of an array of counts, and for each element the position of its value among them."""
+    largest = int(keys.max(initial=0))
+    if largest > _TABLE * max(keys.size, 1):
+        values, inverse = np.unique(keys, return_inverse=True)
+        return values, inverse.reshape(keys.shape)
+    seen = np.zeros(largest + 1, dtype=np.bool_)
+    seen[keys] = True
+    values = np.flatnonzero(seen)
+    position = np.empty(largest + 1, dtype=np.int64)
+    position[values] = np.arange(values.size)
+    return values, position[keys]
+
+
+def _one_row(positions: Counts, workers: int, cost: Callable[[Counts], Counts]) -> tuple[Counts, Counts]:
+    """The workers' shares of one row are the quotient, rounded up for some of them and down for the others."""
+    more, fewer = cost(ceil_div(positions, workers)), cost(positions // workers)
+    more = np.where(positions > 0, more, 0)
+    fewer = np.where(positions >= workers, fewer, 0)
+    return np.maximum(more, fewer), np.minimum(more, fewer)
 
 
 def _slowest_and_fastest(
     rows: Counts, row_width: Counts, workers: int, cost: Callable[[Counts], Counts]
 ) -> tuple[Counts, Counts]:
+    if rows.max(initial=0) <= 1:
+        return _one_row(rows * row_width, workers, cost)
     width = row_width[..., None]
     positions = (rows * row_width)[..., None]
     worker = np.arange(workers)

@@ -92,10 +92,8 @@ def _inner_half_mul(length: Counts, blocks: Counts, in_place: bool) -> Counts:
     fours = length // 4
     plain = 4 + fours * (7 + 2 * blocks)
     pipelined = 13 + fours * (9 + blocks)
-    if in_place:
-        aligned = plain + 5
-    else:
-        aligned = np.where(length > 2044, plain + 7, np.where(blocks == 1, plain + 9, pipelined))
+    apart = np.where(length > 2044, plain + 7, np.where(blocks == 1, plain + 9, pipelined))
+    aligned = plain + 5 if in_place else apart
     return np.where(length % 4 != 0, 8 + length * (5 + 9 * blocks), aligned)
 
 

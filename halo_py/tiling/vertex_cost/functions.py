@@ -1,8 +1,8 @@
 """Inner-loop cycles of every scalar function, by kind of arithmetic.
 
-Source: tables of graphcore/poplibs 7eac0f26, lib/popops/popopsCycleEstimators.cpp and PerformanceEstimation.cpp, restated as
-effective cycles per loop. Functions that PopLibs composes are listed as what they are composed of; those it does not have
-are marked assumed in `ASSUMED`.
+Source: tables of graphcore/poplibs 7eac0f26, lib/popops/popopsCycleEstimators.cpp and PerformanceEstimation.cpp,
+restated as effective cycles per loop. Functions that PopLibs composes are listed as what they are composed of; those
+it does not have are marked assumed in `ASSUMED`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""How many tiles a linearly mapped tensor uses. Source: graphcore/poplibs 7eac0f26, lib/poputil/TileMapping.cpp, restated."""
+"""How many tiles a linearly mapped tensor uses.
+
+Source: graphcore/poplibs 7eac0f26, lib/poputil/TileMapping.cpp, restated.
+"""
 
 from __future__ import annotations
 

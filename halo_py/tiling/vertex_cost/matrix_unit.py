@@ -1,7 +1,7 @@
 """Cycles of the matrix unit's two general vertices: AMP 1x1 (dense products) and AMP nx1 (kernels of any shape).
 
-Source: graphcore/poplibs 7eac0f26, lib/poplin/PerformanceEstimation.hpp, restated. The slow scenario's fit: T10 (SOSP'24)
-as coded in platformxlab/elk 8c6e814.
+Source: graphcore/poplibs 7eac0f26, lib/poplin/PerformanceEstimation.hpp, restated. The slow scenario's fit: T10
+(SOSP'24) as coded in platformxlab/elk 8c6e814.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from halo_py.tiling.vertex_cost.counts import Counts, ceil_div, counts, slowest_and_fastest_worker
+from halo_py.tiling.vertex_cost.counts import MANY, Counts, ceil_div, counts, distinct, slowest_and_fastest_worker
 
 Operand = Literal["quarter", "half", "float"]
 """Type of the values multiplied: 8, 16 or 32 bits of floating point."""
@@ -23,7 +23,9 @@ _HEIGHT_CYCLES = {1: 15, 2: 46, 4: 60}
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """The matrix unit in one of its modes: types, units working in parallel, speed of loading weights, worker contexts."""
+    """The matrix unit in one of its modes: types, units working in parallel, speed of loading weights, worker
+    contexts.
+    """
 
     operand: Operand = "half"
     partials: Partials = "half"
@@ -94,6 +96,13 @@ def amp_1x1(
 
 
 def _amp_1x1_inner(field: Counts, zeroing: bool, unit: Unit) -> Counts:
+    if field.size > MANY:
+        values, inverse = distinct(field)
+        return _inner(values, zeroing, unit)[inverse]
+    return _inner(field, zeroing, unit)
+
+
+def _inner(field: Counts, zeroing: bool, unit: Unit) -> Counts:
     workers = unit.workers
     many = amp_1x1_worker(ceil_div(field, workers), zeroing, unit)
     few = amp_1x1_worker(field // workers, zeroing, unit)
@@ -132,8 +141,8 @@ def amp_nx1(
 ) -> Counts:
     """Cycles of an nx1 vertex without the zeroing of its output.
 
-    `position_cycles` is `amp_nx1_position` of the tile's field; `weight_height` rows of the kernel fill the unit's input
-    channels when there are few of them.
+    `position_cycles` is `amp_nx1_position` of the tile's field; `weight_height` rows of the kernel fill the unit's
+    input channels when there are few of them.
     """
     outer = ceil_div(kernel_height, weight_height)
     workers, load = unit.workers, unit.load_cycles
@@ -151,7 +160,9 @@ def amp_nx1(
 
 
 def output_zeroing(field: Counts, channels_per_group: int, groups: Counts, workers: int = 6) -> Counts:
-    """Cycles to zero the partials of `groups` (all groups of output channels on the tile) before they are added into."""
+    """Cycles to zero the partials of `groups` (all groups of output channels on the tile) before they are added
+    into.
+    """
     per_worker = ceil_div(field * channels_per_group, workers)
     return workers * groups * (ceil_div(per_worker, 2) + 5)
 

@@ -1,7 +1,8 @@
 """Cycles of copies and reordering inside a tile, and of filling memory.
 
-Source: bytes per cycle of a copy and the planner's charge for rearrangement in graphcore/poplibs 7eac0f26 (ConvPlan.cpp); the
-fixed cost of a copy and the slow scenario of reordering are measurements of osmarks/ipu-stack on a C600.
+Source: bytes per cycle of a copy and the planner's charge for rearrangement in graphcore/poplibs 7eac0f26
+(ConvPlan.cpp); the fixed cost of a copy and the slow scenario of reordering are measurements of osmarks/ipu-stack on
+a C600.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from halo_py.tiling.vertex_cost.counts import Counts, ceil_div, counts, slowest_and_fastest_worker
+from halo_py.tiling.vertex_cost.counts import Counts, ceil_div, counts, slowest_linear_worker
 from halo_py.tiling.vertex_cost.matrix_unit import Operand, Partials
 
 _FAST_STRIDE_WORDS = 512
@@ -47,31 +47,16 @@ def hmac(
     outputs = -(-out_channels // 2) if partials == "half" else out_channels
     dot = dot_product(in_channels, operand, partials, vector)
 
-    # cycles of a part row are a + b n for n > 0, so the slowest worker is found once for a and b of every size
     if one_by_one and outputs == 1:
         per_row, per_position = 14, 2 + dot
     else:
         per_row, per_position = 13 if one_by_one else 19, 7 + outputs * dot
-    slowest = _slowest_linear(rows, row_width, per_row, per_position, workers)
+    slowest = slowest_linear_worker(rows, row_width, workers, per_row, per_position)
     inner = workers * (kernel_positions * (16 - saving + slowest) + 16)
     saved = 15 if one_by_one else (6 if partials == "half" else 0)
     start = (65 if operand == "half" else 58) - (10 if one_by_one else 0)
     start += workers * (10 if partials == "half" else 9) + workers * saved
     return start + groups * (23 + in_groups * (15 + out_groups * (10 + inner)))
-
-
-def _slowest_linear(rows: Counts, row_width: Counts, per_row: int, per_position: Counts, workers: int) -> Counts:
-    """Slowest worker when a part row of n positions costs per_row + n x per_position.
-
-    A worker's positions differ by at most one, its part rows too: the slowest is one with most positions or one with most
-    part rows, so both are found with weights that put one count before the other.
-    """
-    big = 1 << 20
-    positions_first, _ = slowest_and_fastest_worker(rows, row_width, workers, lambda n: n * big + 1)
-    rows_first, _ = slowest_and_fastest_worker(rows, row_width, workers, lambda n: n + big)
-    most, rows_of_most = positions_first // big, positions_first % big
-    rows_most, positions_of = rows_first // big, rows_first % big
-    return np.maximum(rows_of_most * per_row + most * per_position, rows_most * per_row + positions_of * per_position)
 
 
 def vmac_worker(

@@ -7,7 +7,7 @@ import numpy as np
 from halo_py.ir.work import WindowWork
 from halo_py.targets import Chip
 from halo_py.tiling.vertex_cost.arithmetic import Cycles, arithmetic, vertex_cycles
-from halo_py.tiling.vertex_cost.counts import Counts, ceil_div, counts, slowest_and_fastest_worker
+from halo_py.tiling.vertex_cost.counts import Counts, ceil_div, counts, slowest_linear_worker
 
 _GROUPINGS = (1, 2, 4)
 
@@ -36,7 +36,7 @@ def pooling(
     fixed = 15 + kernel_positions * per_item
     start = (13 if function == "max" else 14) + (10 if backward else 0) + 1
     field = rows * row_width
-    slowest, _ = _rows_and_positions(rows, row_width, fixed, each, workers)
+    slowest = slowest_linear_worker(rows, row_width, workers, fixed, each)
     clearing = field // vectors * vectors // workers
     initial = field // vectors
     left = initial - clearing * workers
@@ -44,20 +44,6 @@ def pooling(
     clearing = clearing + (left != 0)
     common = 19 + (4 + clearing) * channel_groups + 8
     return 13 + workers * (common + np.where(field > 0, start + slowest, 1))
-
-
-def _rows_and_positions(
-    rows: Counts, row_width: Counts, fixed: Counts, each: Counts, workers: int
-) -> tuple[Counts, Counts]:
-    """Slowest and fastest worker when a part row of n costs fixed + n x each, for arrays of both."""
-    big = 1 << 20
-    most, least = slowest_and_fastest_worker(rows, row_width, workers, lambda n: n * big + 1)
-    rows_most, _ = slowest_and_fastest_worker(rows, row_width, workers, lambda n: n + big)
-    slowest = np.maximum(
-        most % big * fixed + most // big * each,
-        rows_most // big * fixed + rows_most % big * each,
-    )
-    return slowest, least % big * fixed + least // big * each
 
 
 def window_cycles(work: WindowWork, chip: Chip) -> Cycles:

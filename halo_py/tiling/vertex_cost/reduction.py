@@ -37,7 +37,9 @@ def strided_reduce_worker(
     half_out: bool = True,
     update: bool = False,
 ) -> Counts:
-    """One worker that adds `partials` values to each of `outputs` that lie next to each other, `stride` elements apart."""
+    """One worker that adds `partials` values to each of `outputs` that lie next to each other, `stride` elements
+    apart.
+    """
     loads = 4 if half_in else 2
     per_step = np.gcd(loads, np.maximum(stride, 1))
     operation = (13 if half_in else 23) if function == "log_add" else 1

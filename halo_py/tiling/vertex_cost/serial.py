@@ -41,7 +41,7 @@ def top_by_heap(length: Counts, kept: Counts, workers: int = 6) -> Counts:
 
 
 def sort_cycles(work: SortWork, chip: Chip) -> Cycles:
-    """Cycles of sorting rows or keeping their largest: the cheapest of heap sort, bitonic sort and a heap of the kept."""
+    """Cycles of sorting rows or keeping their largest: the cheapest of two sorts and a heap of the kept."""
     rows, length, kept = counts(work.rows), counts(work.length), counts(work.kept)
     how = arithmetic(chip, work.element_type)
     workers = chip.workers

@@ -76,10 +76,8 @@ def slic(rows: Counts, row_width: Counts, groups: Counts, sub_kernels: Counts, f
     quads = form.groups_per_group // 4 if many else 1
     short = 3 if form.two_chain_half else 0
     body = (23 if many else 15) - short
-    if many:
-        sub = quads * (load + 21) + 6 * (quads - 1) + 1 + 15
-    else:
-        sub = load + (16 if form.two_chain_half else 20)
+    few_sub = load + (16 if form.two_chain_half else 20)
+    sub = quads * (load + 21) + 6 * (quads - 1) + 1 + 15 if many else few_sub
     outer = 28 - short + groups * body + 6 * (groups - 1) + 1
     return outer + sub_kernels * sub + 6 * (sub_kernels - 1) + 1 + groups * (first + (sub_kernels - 1) * quads * inner)
 
