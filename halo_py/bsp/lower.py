@@ -1,0 +1,250 @@
+"""Lowers the nodes of one stage to a BSP program for one chip: equal ops on equal homes are lowered once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from halo_py.bsp.facts import TemplateFacts
+from halo_py.bsp.forms import FormCache
+from halo_py.bsp.memory import memory_account
+from halo_py.bsp.options import LoweringOptions
+from halo_py.bsp.order import order_nodes, value_bytes
+from halo_py.bsp.pricing import Pricing
+from halo_py.bsp.program import Call, HostCall, HostCopy, StageProgram, Template
+from halo_py.bsp.schedule import supersteps
+from halo_py.bsp.template import Operand, TemplateBuilder
+from halo_py.errors import InternalError
+from halo_py.ir.space import Refusal, TileForm, View
+from halo_py.tiling.mapping import TileMapping
+from halo_py.types import TensorType
+
+if TYPE_CHECKING:
+    from halo_py.ir.graph import Graph, Node, Value
+    from halo_py.targets import Chip
+    from halo_py.tiling.plan import Cycles, Split
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lowered:
+    """A template with its per-tile facts and the splits its kernels were given."""
+
+    template: Template
+    facts: TemplateFacts
+    splits: tuple[Split, ...]
+
+
+@dataclass(slots=True)
+class LoweringCache:
+    """What lowering remembers between nodes, stages and compilations: forms, plans and templates."""
+
+    forms: FormCache = field(default_factory=FormCache)
+    templates: dict[object, Lowered] = field(default_factory=dict[object, Lowered])
+    by_template: dict[Template, Lowered] = field(default_factory=dict[Template, Lowered])
+    merged: dict[object, object] = field(default_factory=dict[object, object])
+    """Prices of templates that run together, by their identities (see schedule)."""
+    _pricings: dict[object, Pricing] = field(default_factory=dict[object, Pricing])
+
+    def pricing(self, chip: Chip, options: LoweringOptions) -> Pricing:
+        """The pricing for these decisions; the chip is kept alive, so its identity stays unique."""
+        key = (id(chip), options.tiles, options.temporary_share, options.copied_constant_bytes)
+        return self._pricings.setdefault(key, Pricing(chip, options))
+
+    def facts(self, template: Template) -> TemplateFacts:
+        """Per-tile facts of a template made with this cache."""
+        return self.by_template[template].facts
+
+    def splits(self, template: Template) -> tuple[Split, ...]:
+        """The splits of a template's kernels, in order."""
+        return self.by_template[template].splits
+
+
+def lower_stage(
+    graph: Graph,
+    chip: Chip,
+    options: LoweringOptions,
+    cache: LoweringCache,
+    *,
+    order: Sequence[Node] | None = None,
+    from_host: Sequence[Value] | None = None,
+    to_host: Sequence[Value] | None = None,
+) -> StageProgram:
+    """The program of one stage for one micro-batch.
+
+    `graph` has static shapes; nodes without a tile form become HostCalls. `order` fixes the order of the nodes (else the
+    one with the lowest peak is found). `from_host` and `to_host` say which graph inputs and outputs cross the host link (all
+    of them unless given; what other stages send or receive must be left out).
+    """
+    stage = _Stage(graph, cache.pricing(chip, options), options, cache)
+    for node in order_nodes(graph) if order is None else order:
+        stage.lower(node)
+    calls = stage.finish()
+    steps = supersteps(calls, cache, stage.pricing)
+    account = memory_account(graph, steps, stage.homes, cache, stage.pricing)
+    arriving = graph.inputs if from_host is None else from_host
+    leaving = graph.outputs if to_host is None else to_host
+    copies = (
+        *(HostCopy(value, "in", value_bytes(value)) for value in arriving if value in stage.homes),
+        *(HostCopy(value, "out", value_bytes(value)) for value in dict.fromkeys(leaving) if value in stage.homes),
+    )
+    return StageProgram(graph, steps, stage.homes, account, sum((step.cycles for step in steps), _nothing()), copies)
+
+
+def _nothing() -> Cycles:
+    return np.zeros(3)
+
+
+class _Stage:
+    """Nodes lowered so far, where every value lies, and which ones have no place yet."""
+
+    def __init__(self, graph: Graph, pricing: Pricing, options: LoweringOptions, cache: LoweringCache) -> None:
+        self.graph = graph
+        self.pricing = pricing
+        self.options = options
+        self.cache = cache
+        self.homes: dict[Value, TileMapping] = {}
+        self.entries: list[tuple[Node, Call | Refusal]] = []
+        self.host_results: set[Value] = set()
+        self.deferred: dict[Value, Node] = {}
+        """Views of a value that has no home yet, by result: lowered when the first reader decides."""
+
+    def lower(self, node: Node) -> None:
+        """Lowers one node whose operands have been seen."""
+        form = self.cache.forms.form(node, self.graph.constants, self.options.partials_type)
+        if isinstance(form, Refusal):
+            self.entries.append((node, form))
+            self.host_results.update(node.outputs)
+            return
+        if all(isinstance(step, View) for step in form.steps) and self._defer(node, form):
+            return
+        self._separate_views(node, form)
+        lowered = self._lowered(node, form)
+        bindings = self._bind(node, form, lowered.template)
+        self.entries.append((node, Call(lowered.template, node, bindings, node.where)))
+
+    def finish(self) -> list[Call | HostCall]:
+        """All calls in order. Results that nothing on the tiles reads get a linear home."""
+        for value in self.graph.outputs:
+            if value not in self.homes and value not in self.host_results and self._is_tensor(value):
+                self._settle(value, self._linear(value))
+        for value in list(self.deferred):
+            if value in self.deferred:
+                self._settle(value, self._linear(value))
+        return [entry if isinstance(entry, Call) else self._host_call(node, entry) for node, entry in self.entries]
+
+    # operands ---------------------------------------------------------------------------------------------------
+
+    def _defer(self, node: Node, form: TileForm) -> bool:
+        """Whether the node is only a view of a value that has no home yet: where it lies is decided by who reads it."""
+        source = next((v for v, local in zip(node.inputs, form.inputs, strict=True) if v and local is not None), None)
+        if source is None or source in self.homes or len(node.outputs) != 1:
+            return False
+        self.deferred[node.outputs[0]] = node
+        return True
+
+    def _separate_views(self, node: Node, form: TileForm) -> None:
+        """Two different operands that are views of one value without a home cannot both decide where it lies."""
+        seen: dict[Value, Value] = {}
+        for value, local in zip(node.inputs, form.inputs, strict=True):
+            if value is None or local is None or value in self.homes:
+                continue
+            root = value
+            while root in self.deferred:
+                root = self._view_source(self.deferred[root])
+            if seen.setdefault(root, value) is not value:
+                self._settle(root, self._linear(root))
+
+    def _view_source(self, node: Node) -> Value:
+        form = self.cache.forms.form(node, self.graph.constants, self.options.partials_type)
+        assert isinstance(form, TileForm)
+        for value, local in zip(node.inputs, form.inputs, strict=True):
+            if value is not None and local is not None:
+                return value
+        raise InternalError(f"{node.name!r} is a view of nothing", node.where)
+
+    def _operands(self, node: Node, form: TileForm) -> tuple[Operand | None, ...]:
+        operands: list[Operand | None] = []
+        for value, local in zip(node.inputs, form.inputs, strict=True):
+            if value is None or local is None:
+                operands.append(None)
+                continue
+            home = self._home_of(value)
+            constant = home is None and value in self.graph.constants
+            operands.append(Operand(home, constant, node.inputs.index(value)))
+        return tuple(operands)
+
+    def _home_of(self, value: Value) -> TileMapping | None:
+        """Where a value lies; a view whose source has got a home meanwhile is lowered now."""
+        if value in self.deferred:
+            node = self.deferred[value]
+            source = self._view_source(node)
+            home = self._home_of(source)
+            if home is None:
+                return None
+            del self.deferred[value]
+            self.lower(node)
+        return self.homes.get(value)
+
+    def _settle(self, value: Value, home: TileMapping) -> None:
+        """A value without a home is put at `home`, and with it every value it is a view of."""
+        node = self.deferred.pop(value, None)
+        if node is None:
+            self.homes[value] = home
+            return
+        source = self._view_source(node)
+        assert isinstance(source.type, TensorType)
+        self._settle(source, home.viewed(source.type.static_shape) or home)
+        self.lower(node)
+
+    def _linear(self, value: Value) -> TileMapping:
+        assert isinstance(value.type, TensorType)
+        linear = TileMapping.linear(value.type.elements, value.type.dtype.bits, self.options.tiles)
+        return linear.viewed(value.type.static_shape) or linear
+
+    def _is_tensor(self, value: Value) -> bool:
+        return isinstance(value.type, TensorType) and value.type.is_static
+
+    # templates --------------------------------------------------------------------------------------------------
+
+    def _lowered(self, node: Node, form: TileForm) -> Lowered:
+        operands = self._operands(node, form)
+        pinned = tuple(self.options.pinned.get(node.name, ()))
+        described = tuple(
+            None if o is None else (o.home.key() if o.home else None, o.constant, o.same_as) for o in operands
+        )
+        key = (id(self.pricing), id(form), described, pinned)
+        found = self.cache.templates.get(key)
+        if found is None:
+            builder = TemplateBuilder(node.op.kind, form, operands, self.pricing, pinned)
+            found = Lowered(*builder.build())
+            self.cache.templates[key] = found
+            self.cache.by_template[found.template] = found
+        return found
+
+    def _bind(self, node: Node, form: TileForm, template: Template) -> tuple[Value | None, ...]:
+        bindings: list[Value | None] = [None] * len(form.values)
+        for value, local in zip(node.inputs, form.inputs, strict=True):
+            if value is None or local is None:
+                continue
+            bindings[local] = value
+            home = template.homes[local]
+            if home is not None and value not in self.homes:
+                self._settle(value, home)
+        for value, local in zip(node.outputs, form.outputs, strict=False):
+            bindings[local] = value
+            home = template.homes[local]
+            if home is None:
+                raise InternalError(f"result {value.name!r} was given no home", node.where)
+            self.homes[value] = home
+        return tuple(bindings)
+
+    # the host ---------------------------------------------------------------------------------------------------
+
+    def _host_call(self, node: Node, refusal: Refusal) -> HostCall:
+        here = {*self.graph.inputs, *self.graph.constants, *self.host_results}
+        sent = {value for value in node.inputs if value is not None and value not in here}
+        fetched = sum(value_bytes(value) for value in node.outputs if value in self.homes)
+        return HostCall(node, node.where, refusal.reason, sum(map(value_bytes, sent)), fetched)

@@ -1,0 +1,87 @@
+"""What lowering asks the tiling floor: a plan for a kernel, the price of a move, cycles of vertices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from halo_py.tiling.exchange_cost import MovePrice, exchange_cycles, price_move
+from halo_py.tiling.plan import Cycles, Placement, Split
+from halo_py.tiling.vertex_cost import cycles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from halo_py.bsp.options import LoweringOptions
+    from halo_py.ir.space import Bounds, Kernel
+    from halo_py.ir.work import Work
+    from halo_py.targets import Chip
+    from halo_py.tiling.mapping import TileMapping
+
+    Homes = tuple[TileMapping | None, ...]
+    Chooser = Callable[[Kernel, Homes, tuple[bool, ...], TileMapping | None], Placement]
+
+
+@dataclass(slots=True)
+class Pricing:
+    """Plans and prices for one chip; placements of equal kernels with equal splits are one object."""
+
+    chip: Chip
+    options: LoweringOptions
+    chooser: Chooser | None = None
+    """Answers a plan instead of the search (tests)."""
+    _placements: dict[tuple[Kernel, Split], Placement] = field(
+        default_factory=dict["tuple[Kernel, Split]", "Placement"]
+    )
+
+    @property
+    def tiles(self) -> int:
+        """Tiles that take part."""
+        return self.options.tiles
+
+    def place(self, kernel: Kernel, split: Split) -> Placement:
+        """A kernel cut as a given split says."""
+        return self._placements.setdefault((kernel, split), Placement(kernel, split, self.tiles))
+
+    def choose(
+        self, kernel: Kernel, homes: Homes, movable: tuple[bool, ...], follow: TileMapping | None
+    ) -> Placement:
+        """The best placement of a kernel whose operands lie at `homes`."""
+        if self.chooser is not None:
+            return self.chooser(kernel, homes, movable, follow)
+        from halo_py.tiling.select import choose  # the search is not needed to load or time a program
+
+        limit = int(self.options.temporary_share * self.chip.bytes_per_tile)
+        choice = choose(kernel, homes, movable, self.chip, self.tiles, limit, follow)
+        return self._placements.setdefault((kernel, choice.placement.split), choice.placement)
+
+    def price(self, home: TileMapping, need: TileMapping, bits: int, depth: int) -> MovePrice:
+        """Bytes and fragments of one move."""
+        return price_move(home, need, bits, self.tiles, depth, self.chip.tiles_per_exchange_bus)
+
+    def exchange_cycles(self, prices: Sequence[MovePrice]) -> Cycles:
+        """One exchange phase, without its sync."""
+        return exchange_cycles(prices, self.chip)
+
+    def work_cycles(self, work: Work, rows: int) -> Cycles:
+        """Cycles [rows, 3] of a work whose counts are scalars or arrays of `rows` entries."""
+        return np.array(np.broadcast_to(cycles(work, self.chip), (rows, 3)), np.float64)
+
+    def class_cycles(self, kernel: Kernel, sizes: Bounds, steps: tuple[int, ...]) -> Cycles:
+        """Cycles [classes, 3] of a vertex on iteration boxes of these sizes, all its serial steps together."""
+        pieces = -(-sizes // np.asarray(steps, np.int64)) if sizes.shape[1] else sizes
+        extents = tuple(np.ascontiguousarray(column) for column in pieces.T)
+        once = self.work_cycles(kernel.codelet.work(extents, kernel), len(sizes))
+        return once * float(np.prod(steps, dtype=np.int64)) if steps else once
+
+    def exchange_code(self, price: MovePrice) -> NDArray[np.float64]:
+        """Bytes per tile [tiles] of the exchange code that one move needs: sends, and control per run received."""
+        chip = self.chip
+        sends = np.ceil(price.sent_by_tile / chip.exchange_bytes_per_send)
+        instructions = sends + price.fragments_by_tile * chip.exchange_instructions_per_fragment
+        return instructions * chip.exchange_code_bytes_per_instruction

@@ -1,0 +1,534 @@
+"""One op lowered: a tile form and the homes of its operands become exchanges and computes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from halo_py.bsp.facts import Flags, PricedStep, TemplateFacts, busiest, cycles_by_tile
+from halo_py.bsp.fold import spent_in, tile_bytes
+from halo_py.bsp.liveness import Lifetimes
+from halo_py.bsp.program import (
+    CombineGroup,
+    Compute,
+    Exchange,
+    Loop,
+    Move,
+    Rename,
+    Template,
+    TemplateStep,
+    VertexGroup,
+)
+from halo_py.ir.space import Access, Affine, Kernel, KernelCall, Repeat, TileForm, View
+from halo_py.ir.work import PartialsWork
+from halo_py.tiling.mapping import Ints, TileMapping
+
+if TYPE_CHECKING:
+    from halo_py.bsp.pricing import Pricing
+    from halo_py.tiling.exchange_cost import MovePrice
+    from halo_py.tiling.plan import Cycles, Placement, Split
+
+BodyStep = Exchange | Compute | Rename
+
+CARRY_ATTEMPTS = 3
+"""How often a loop body is lowered again to make a carried value arrive where it started."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Operand:
+    """An op's operand as its template sees it.
+
+    home: where it lies; None if it may be put where its first reader wants it. constant: whether it is a weight.
+    same_as: number of the first operand that is the same value.
+    """
+
+    home: TileMapping | None
+    constant: bool
+    same_as: int
+
+
+@dataclass(slots=True)
+class _Emitted:
+    """What has been lowered so far; copied before a loop body is tried, to be able to start over."""
+
+    calls: list[Kernel] = field(default_factory=list[Kernel])
+    splits: list[Split] = field(default_factory=list["Split"])
+    homes: dict[int, TileMapping] = field(default_factory=dict[int, TileMapping])
+    priced: list[PricedStep] = field(default_factory=list[PricedStep])
+    lifetimes: Lifetimes = field(default_factory=Lifetimes)
+
+    def copy(self) -> _Emitted:
+        return _Emitted(
+            list(self.calls), list(self.splits), dict(self.homes), list(self.priced), self.lifetimes.copy()
+        )
+
+
+@dataclass(slots=True)
+class _LoopScope:
+    """The loop being lowered: what may be fetched once before it, and those fetches."""
+
+    count: int
+    written: frozenset[int]
+    fetches: list[tuple[Move, MovePrice]] = field(default_factory=list["tuple[Move, MovePrice]"])
+
+
+class TemplateBuilder:
+    """Lowers one tile form. `operands[i]` describes op operand i (None if it is omitted or has no local value)."""
+
+    def __init__(
+        self, name: str, form: TileForm, operands: Sequence[Operand | None], pricing: Pricing, pinned: Sequence[Split]
+    ) -> None:
+        self.name = name
+        self.form = form
+        self.operands = operands
+        self.pricing = pricing
+        self.pinned = pinned
+        self.emitted = _Emitted()
+        self.view_source: dict[int, int] = {}
+        self.input_homes: dict[int, TileMapping] = {}
+        self.twins: dict[int, list[int]] = {}
+        self.constants: set[int] = set()
+        self._bind_operands()
+
+    def _bind_operands(self) -> None:
+        first: dict[int, int] = {}
+        for local, operand in zip(self.form.inputs, self.operands, strict=True):
+            if local is None or operand is None:
+                continue
+            leader = first.setdefault(operand.same_as, local)
+            self.twins.setdefault(leader, []).append(local)
+            self.twins[local] = self.twins[leader]
+            if operand.constant:
+                self.constants.add(local)
+            if operand.home is not None:
+                self.emitted.homes[local] = operand.home
+                self.input_homes[local] = operand.home
+
+    def build(self) -> tuple[Template, TemplateFacts, tuple[Split, ...]]:
+        """The template, its per-tile facts and the splits chosen for its kernels.
+
+        Homes of the operands that had none are in the template; an operand that nothing read stays without one.
+        """
+        steps: list[TemplateStep] = []
+        has_loop = False
+        for step in self.form.steps:
+            if isinstance(step, Repeat):
+                has_loop = True
+                steps.extend(self._repeat(step))
+            else:
+                steps.extend(self._step(step, None))
+        facts = self._facts(has_loop)
+        return self._template(tuple(steps), facts), facts, tuple(self.emitted.splits)
+
+    # homes ------------------------------------------------------------------------------------------------------
+
+    def _home(self, local: int) -> TileMapping | None:
+        return self.emitted.homes.get(local)
+
+    def _place(self, local: int, home: TileMapping) -> TileMapping:
+        """Puts an operand that has no home (or the value it is a view of) at `home`; answers its own home."""
+        root, chain = local, [local]
+        while root in self.view_source:
+            root = self.view_source[root]
+            chain.append(root)
+        for number in (*self.twins.get(root, [root]), *chain):
+            shape = self.form.values[number].static_shape
+            self.emitted.homes[number] = home.viewed(shape) or home
+        for number in self.twins.get(root, [root]):
+            self.input_homes[number] = self.emitted.homes[number]
+        return self.emitted.homes[local]
+
+    def _copied(self, local: int, need: TileMapping) -> bool:
+        """Whether every tile may keep its own copy of what it needs of a constant."""
+        root = local
+        while root in self.view_source:
+            root = self.view_source[root]
+        limit = self.pricing.options.copied_constant_bytes
+        largest = int(need.volume.max(initial=0)) * self.form.values[local].dtype.bits
+        return root in self.constants and largest <= 8 * limit
+
+    # steps ------------------------------------------------------------------------------------------------------
+
+    def _step(self, step: KernelCall | View, loop: _LoopScope | None) -> list[BodyStep]:
+        if isinstance(step, View):
+            return self._view(step)
+        return self._kernel(step, loop)
+
+    def _view(self, step: View) -> list[BodyStep]:
+        self.view_source[step.result] = step.source
+        home = self._home(step.source)
+        if home is not None:
+            shape = self.form.values[step.result].static_shape
+            self.emitted.homes[step.result] = home.viewed(shape) or home
+        self.emitted.lifetimes.alias(step.result, step.source)
+        return [Rename(step.source, step.result)]
+
+    def _kernel(self, call: KernelCall, loop: _LoopScope | None) -> list[BodyStep]:
+        kernel = _lowered_kernel(call.kernel)
+        number = len(self.emitted.calls)
+        self.emitted.calls.append(kernel)
+        placement, split = self._placement(kernel, number, call, loop)
+        self.emitted.splits.append(split)
+        steps: list[BodyStep] = []
+        moves = self._fetches(kernel, number, call, placement, loop)
+        if moves:
+            steps.append(self._exchange(moves))
+        steps.append(self._vertices(kernel, number, call, placement))
+        if placement.depth > 1:
+            steps.extend(self._combine(kernel, number, call, placement))
+        else:
+            self._written(call, placement.writes, kernel, loop)
+        return steps
+
+    def _placement(
+        self, kernel: Kernel, number: int, call: KernelCall, loop: _LoopScope | None
+    ) -> tuple[Placement, Split]:
+        if number < len(self.pinned):
+            placement = self.pricing.place(kernel, self.pinned[number])
+            return placement, placement.split
+        homes = tuple(self._home(local) for local in call.inputs)
+        movable = tuple(
+            home is None or (loop is not None and local not in loop.written)
+            for local, home in zip(call.inputs, homes, strict=True)
+        )
+        follow = None if call.follows is None else self._home(call.follows)
+        placement = self.pricing.choose(kernel, homes, movable, follow)
+        return placement, placement.split
+
+    def _fetches(
+        self, kernel: Kernel, number: int, call: KernelCall, placement: Placement, loop: _LoopScope | None
+    ) -> list[tuple[Move, MovePrice]]:
+        """Moves that bring a kernel's operands; those a loop needs only once are left with the loop instead."""
+        moves: list[tuple[Move, MovePrice]] = []
+        for operand, (local, need) in enumerate(zip(call.inputs, placement.reads, strict=True)):
+            access = kernel.reads[operand]
+            indexed = _is_indexed(kernel, access)
+            swept = _swept(need, kernel, access, loop.count) if loop and indexed else need
+            home = self._home(local)
+            if home is None:
+                home = self._place(local, swept if self._copied(local, swept) else swept.spread())
+            self.emitted.lifetimes.read(local)
+            once = loop is not None and local not in loop.written
+            wanted = swept if once else need
+            found = self._move(local, home, wanted, (number, operand), indexed=indexed and not once)
+            if found is None:
+                continue
+            if loop is not None and once:
+                loop.fetches.append(found)
+            else:
+                moves.append(found)
+        return moves
+
+    def _move(
+        self, local: int, home: TileMapping, need: TileMapping, slot: tuple[int, int], *, indexed: bool = False
+    ) -> tuple[Move, MovePrice] | None:
+        """The move that brings `need` from `home`; None if every tile holds what it needs in the view it needs."""
+        view = home.viewed(need.shape)
+        if view is not None and view.same_as(need):
+            return None
+        price = self.pricing.price(home if view is None else view, need, self.form.values[local].dtype.bits, 1)
+        if view is not None and price.total_bytes == 0 and not indexed:
+            return None
+        return self._priced_move(local, home, need, slot, price, indexed=indexed), price
+
+    def _priced_move(
+        self,
+        local: int,
+        home: TileMapping,
+        need: TileMapping,
+        slot: tuple[int, int],
+        price: MovePrice,
+        *,
+        depth: int = 1,
+        indexed: bool = False,
+    ) -> Move:
+        return Move(
+            local,
+            home,
+            need,
+            slot,
+            received_bytes=price.received_bytes,
+            sent_bytes=price.sent_bytes,
+            fragments=price.fragments,
+            total_bytes=price.total_bytes,
+            paired=price.paired,
+            depth=depth,
+            indexed=indexed,
+        )
+
+    def _exchange(self, moves: list[tuple[Move, MovePrice]], *, until_end_of_loop: bool = False) -> Exchange:
+        prices = tuple(price for _move, price in moves)
+        made = Exchange(tuple(move for move, _price in moves), self.pricing.exchange_cycles(prices))
+        lifetimes = self.emitted.lifetimes
+        lifetimes.tick()
+        for move, _price in moves:
+            if move.depth == 1:
+                bits = self.form.values[move.value].dtype.bits
+                copy = tile_bytes(move.need, bits, self.pricing.tiles)
+                lifetimes.temporary(copy, phases=1, until_end_of_loop=until_end_of_loop)
+        self.emitted.priced.append(PricedStep(made, prices))
+        return made
+
+    def _vertices(self, kernel: Kernel, number: int, call: KernelCall, placement: Placement) -> Compute:
+        self.emitted.lifetimes.tick()
+        sizes, counts = placement.classes
+        cycles = self.pricing.class_cycles(kernel, sizes, placement.split.steps)
+        group = VertexGroup(
+            number,
+            placement,
+            tuple(counts.tolist()),
+            cycles,
+            call.inputs,
+            call.outputs,
+            partial=placement.depth > 1,
+        )
+        return self._compute(group)
+
+    def _compute(self, group: VertexGroup | CombineGroup) -> Compute:
+        drafted = Compute((group,), np.zeros(3), 0.0)
+        by_tile = cycles_by_tile(drafted, self.pricing.tiles)
+        made = replace(drafted, cycles=busiest(by_tile), busy_tile_cycles=float(by_tile[:, 1].sum()))
+        self.emitted.priced.append(PricedStep(made))
+        return made
+
+    def _combine(self, kernel: Kernel, number: int, call: KernelCall, placement: Placement) -> list[BodyStep]:
+        """Partial sums travel to the tiles that held them, each adding up its own part of the result."""
+        assert kernel.combine is not None
+        moves: list[tuple[Move, MovePrice]] = []
+        results: list[TileMapping] = []
+        lifetimes = self.emitted.lifetimes
+        bits = kernel.partials_type.bits
+        for index, (local, home) in enumerate(zip(call.outputs, placement.writes, strict=True)):
+            result = home.spread()
+            price = self.pricing.price(home, result, bits, placement.depth)
+            slot = (number, len(kernel.reads) + index)
+            moves.append((self._priced_move(local, home, result, slot, price, depth=placement.depth), price))
+            results.append(result)
+            lifetimes.temporary(tile_bytes(home, bits, self.pricing.tiles), phases=1)
+        steps: list[BodyStep] = [self._exchange(moves)]
+        for result in results:
+            received = tile_bytes(result, bits, self.pricing.tiles) * placement.depth
+            lifetimes.temporary(received, phases=1)
+        lifetimes.tick()
+        for local, result in zip(call.outputs, results, strict=True):
+            steps.append(self._compute(self._combine_group(kernel, number, local, result, placement.depth)))
+            self._settle(local, result)
+        return steps
+
+    def _combine_group(
+        self, kernel: Kernel, number: int, local: int, result: TileMapping, depth: int
+    ) -> CombineGroup:
+        assert kernel.combine is not None
+        volumes, counts = np.unique(result.volume, return_counts=True)
+        work = PartialsWork(
+            volumes, depth, kernel.partials_type.text, self.form.values[local].dtype.text, kernel.combine
+        )
+        return CombineGroup(
+            number,
+            local,
+            result,
+            depth,
+            kernel.combine,
+            kernel.partials_type,
+            tuple(counts.tolist()),
+            self.pricing.work_cycles(work, len(volumes)),
+        )
+
+    def _written(
+        self, call: KernelCall, writes: Sequence[TileMapping], kernel: Kernel, loop: _LoopScope | None
+    ) -> None:
+        for local, home, access in zip(call.outputs, writes, kernel.writes, strict=True):
+            indexed = loop is not None and _is_indexed(kernel, access)
+            self._settle(local, _swept(home, kernel, access, loop.count) if loop and indexed else home)
+
+    def _settle(self, local: int, home: TileMapping) -> None:
+        """A kernel has written `local`, in the kernel's view of it: its home, in its own view where that is exact."""
+        shape = self.form.values[local].static_shape
+        exact = home.viewed(shape) or home
+        self.emitted.homes[local] = exact
+        bits = self.form.values[local].dtype.bits
+        self.emitted.lifetimes.write(local, tile_bytes(exact, bits, self.pricing.tiles))
+
+    # loops ------------------------------------------------------------------------------------------------------
+
+    def _repeat(self, step: Repeat) -> list[TemplateStep]:
+        """A loop whose carried values lie, when an iteration starts, where the one before left them."""
+        written = frozenset(_written_in(step))
+        before = self.emitted.copy()
+        starts: dict[int, TileMapping] = {}
+        for attempt in range(CARRY_ATTEMPTS):
+            self.emitted = before.copy()
+            last = attempt == CARRY_ATTEMPTS - 1
+            lowered = self._loop(step, written, starts, close=last)
+            ends = {current: self._home(following) for following, current in step.carried}
+            settled = all(_lies_same(self._started(before, current, starts), home) for current, home in ends.items())
+            if settled or last:
+                break
+            starts = {current: home for current, home in ends.items() if home is not None}
+        return lowered
+
+    def _started(self, before: _Emitted, current: int, starts: dict[int, TileMapping]) -> TileMapping | None:
+        return starts.get(current) or before.homes.get(current) or self.input_homes.get(current)
+
+    def _loop(
+        self, step: Repeat, written: frozenset[int], starts: dict[int, TileMapping], *, close: bool
+    ) -> list[TemplateStep]:
+        steps: list[TemplateStep] = []
+        lifetimes = self.emitted.lifetimes
+        entering: list[tuple[Move, MovePrice]] = []
+        for index, (_following, current) in enumerate(step.carried):
+            start = starts.get(current)
+            if start is None:
+                continue
+            home = self._home(current)
+            if home is None:
+                self._place(current, start)
+            elif found := self._move(current, home, start, (-1, index)):
+                entering.append(found)
+            self.emitted.homes[current] = start
+        lifetimes.enter_loop()
+        scope = _LoopScope(step.count, written)
+        body: list[BodyStep] = []
+        for inner in step.body:
+            body.extend(self._step(inner, scope))
+        if close:
+            body.extend(self._closing_moves(step, starts))
+        for following, current in step.carried:
+            lifetimes.read(following)
+            lifetimes.read(current)
+        once = [*entering, *scope.fetches]
+        if once:
+            steps.append(self._exchange(once, until_end_of_loop=True))
+        lifetimes.leave_loop()
+        return [*steps, Loop(step.count, tuple(body), step.carried)]
+
+    def _closing_moves(self, step: Repeat, starts: dict[int, TileMapping]) -> list[BodyStep]:
+        """Brings carried values that did not end up where they started back there."""
+        moves: list[tuple[Move, MovePrice]] = []
+        for index, (following, current) in enumerate(step.carried):
+            home, start = self._home(following), starts.get(current) or self._home(current)
+            if home is None or start is None:
+                continue
+            if found := self._move(following, home, start, (-1, index)):
+                moves.append(found)
+                self.emitted.homes[following] = start
+        return [self._exchange(moves)] if moves else []
+
+    # results ----------------------------------------------------------------------------------------------------
+
+    def _facts(self, has_loop: bool) -> TemplateFacts:
+        tiles = self.pricing.tiles
+        vertices = np.zeros(tiles, np.int64)
+        exchange_code = np.zeros(tiles, np.float64)
+        codelets: dict[str, Flags] = {}
+        for priced in self.emitted.priced:
+            for price in priced.prices:
+                exchange_code += self.pricing.exchange_code(price)
+            if isinstance(priced.step, Compute):
+                for group in priced.step.groups:
+                    name, numbers = self._codelet(group)
+                    vertices[numbers] += 1
+                    codelets.setdefault(name, np.zeros(tiles, bool))[numbers] = True
+        outside = {local for local in (*self.form.inputs, *self.form.outputs) if local is not None}
+        temporary = self.emitted.lifetimes.peak(outside, tiles)
+        steps = None if has_loop else tuple(self.emitted.priced)
+        return TemplateFacts(steps, temporary, vertices, np.ceil(exchange_code).astype(np.int64), codelets)
+
+    def _codelet(self, group: VertexGroup | CombineGroup) -> tuple[str, Ints]:
+        if isinstance(group, VertexGroup):
+            kernel = group.placement.kernel
+            return f"{kernel.codelet.name}/{kernel.write_types[0].text}", group.placement.boxes[0]
+        return f"combine:{group.function}/{group.partials_type.text}", group.result.tiles
+
+    def _template(self, steps: tuple[TemplateStep, ...], facts: TemplateFacts) -> Template:
+        homes = tuple(
+            self.input_homes.get(local, self.emitted.homes.get(local)) for local in range(len(self.form.values))
+        )
+        chip = self.pricing.chip
+        spent = spent_in(steps, self.form, homes, chip)
+        macs, moved = _counted(steps, self.emitted.calls)
+        return Template(
+            self.name,
+            self.form,
+            tuple(self.emitted.calls),
+            homes,
+            steps,
+            temporary_bytes=int(facts.temporary.max(initial=0)),
+            code_bytes=round(chip.codelet_code_bytes * len(facts.codelets)),
+            vertex_bytes=round(chip.vertex_state_bytes * int(facts.vertices.max(initial=0))),
+            exchange_code_bytes=int(facts.exchange_code.max(initial=0)),
+            cycles=spent.total,
+            compute_cycles=spent.compute,
+            exchange_cycles=spent.exchange,
+            sync_cycles=spent.sync,
+            multiply_accumulates=macs,
+            exchanged_bytes=moved,
+        )
+
+
+def _counted(steps: Sequence[TemplateStep], calls: Sequence[Kernel]) -> tuple[int, int]:
+    """Multiply-accumulates and bytes moved between tiles by these steps."""
+    macs = moved = 0
+    for step in steps:
+        if isinstance(step, Exchange):
+            moved += sum(move.total_bytes for move in step.moves)
+        elif isinstance(step, Compute):
+            macs += sum(
+                calls[group.call].multiply_accumulates() for group in step.groups if isinstance(group, VertexGroup)
+            )
+        elif isinstance(step, Loop):
+            inner_macs, inner_moved = _counted(step.body, calls)
+            macs, moved = macs + step.count * inner_macs, moved + step.count * inner_moved
+    return macs, moved
+
+
+def _written_in(step: Repeat) -> set[int]:
+    """Local values that change from one iteration to the next."""
+    written = {current for _following, current in step.carried}
+    for inner in step.body:
+        if isinstance(inner, KernelCall):
+            written.update(inner.outputs)
+        elif inner.source in written:
+            written.add(inner.result)
+    return written
+
+
+def _lies_same(left: TileMapping | None, right: TileMapping | None) -> bool:
+    if left is None or right is None:
+        return left is right
+    return left.same_as(right)
+
+
+def _loop_terms(kernel: Kernel, access: Access) -> list[tuple[int, int]]:
+    """(dimension, coefficient) for every dimension of the access that follows the loop counter."""
+    return [
+        (number, coefficient)
+        for number, dim in enumerate(access.dims)
+        if isinstance(dim, Affine)
+        for axis, coefficient in dim.terms
+        if kernel.axes[axis].role == "loop"
+    ]
+
+
+def _is_indexed(kernel: Kernel, access: Access) -> bool:
+    return bool(_loop_terms(kernel, access))
+
+
+def _lowered_kernel(kernel: Kernel) -> Kernel:
+    """The kernel; one that writes a slice per iteration never leaves partial sums, so that each slice is written once."""
+    if kernel.combine is not None and any(_is_indexed(kernel, access) for access in kernel.writes):
+        return replace(kernel, combine=None)
+    return kernel
+
+
+def _swept(mapping: TileMapping, kernel: Kernel, access: Access, count: int) -> TileMapping:
+    """The boxes that `count` iterations touch together, given those of the first."""
+    low, high = mapping.low.copy(), mapping.high.copy()
+    for dimension, coefficient in _loop_terms(kernel, access):
+        reach = coefficient * (count - 1)
+        low[:, dimension] = np.maximum(low[:, dimension] + min(reach, 0), 0)
+        high[:, dimension] = np.minimum(high[:, dimension] + max(reach, 0), mapping.shape[dimension])
+    return TileMapping.of(mapping.shape, mapping.tiles, low, high)
