@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from halo_py.errors import ModelError, UsageError, Where
-from halo_py.types import Type
+from halo_py.types import LinearDim, TensorType, Type
 
 if TYPE_CHECKING:
     from halo_py.ir.graph import Graph
@@ -168,3 +168,13 @@ def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
     if not equals or not name or any(size < 0 for size in dims):
         raise UsageError(f"not a shape: {text!r}", hint="write --shape NAME=1x3x224x224")
     return name, dims
+
+
+def batch_symbol(graph: Graph) -> str | None:
+    """The symbol of the batch: the leading dimension of the first input whose leading dimension is just a symbol."""
+    for value in graph.inputs:
+        if isinstance(value.type, TensorType) and value.type.shape:
+            leading = value.type.shape[0]
+            if isinstance(leading, LinearDim) and leading.constant == 0 and leading.terms[0][1:] == (1,):
+                return leading.terms[0][0] if len(leading.terms) == 1 else None
+    return None

@@ -70,13 +70,15 @@ def _kind(hint: Any) -> _FieldKind:
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         parts = [part for part in typing.get_args(hint) if part is not type(None)]
-        return _kind(parts[0]) if len(parts) == 1 else _FieldKind(None, any(typing.get_origin(p) is tuple for p in parts))
+        return (
+            _kind(parts[0]) if len(parts) == 1 else _FieldKind(None, any(typing.get_origin(p) is tuple for p in parts))
+        )
     if origin is tuple:
         inner = _kind(typing.get_args(hint)[0])
         return _FieldKind(inner.scalar, True)
     if origin is typing.Literal:
         return _FieldKind(type(typing.get_args(hint)[0]), False)
-    return _FieldKind(hint if isinstance(hint, type) else None, False)
+    return _FieldKind(cast("type[Any]", hint) if isinstance(hint, type) else None, False)
 
 
 def make_op(cls: type[Op], attributes: Mapping[str, object], where: Where) -> Op:
@@ -231,7 +233,9 @@ def _bind(
         raise UsageError(f"--shape: input {entry.name!r} has rank {len(declared)} ({stated}), not {len(wanted)}", place)
     for dim, size in zip(declared, wanted, strict=True):
         if isinstance(dim, int) and dim != size:
-            raise UsageError(f"--shape: input {entry.name!r} is {stated} in the model, {size} does not fit {dim}", place)
+            raise UsageError(
+                f"--shape: input {entry.name!r} is {stated} in the model, {size} does not fit {dim}", place
+            )
         if isinstance(dim, str) and bindings.setdefault(dim, size) != size:
             raise UsageError(
                 f"--shape: dimension {dim!r} of input {entry.name!r} is said to be {bindings[dim]} and {size}", place

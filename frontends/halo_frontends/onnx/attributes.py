@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from halo_frontends.importer import DeclaredDim, symbol_name
+from halo_frontends.onnx.proto import GraphProto
 from halo_frontends.onnx.tensors import TensorReader
 from halo_py.errors import ModelError, Where
 from halo_py.types import DType, OptionalType, SequenceType, TensorType, Type, symbol
-
-from halo_frontends.importer import DeclaredDim, symbol_name
-from halo_frontends.onnx.proto import GraphProto
 
 if TYPE_CHECKING:
     from halo_frontends.onnx.proto import AttributeProto, TypeProto

@@ -129,9 +129,7 @@ class _Generaliser:
         return dim
 
 
-def _build(
-    draft: Draft, body: GraphProto, types: tuple[Type, ...], scope: Scope, import_nodes: ImportNodes
-) -> _Built:
+def _build(draft: Draft, body: GraphProto, types: tuple[Type, ...], scope: Scope, import_nodes: ImportNodes) -> _Built:
     builder = GraphBuilder(body.name or draft.name, scope.builder.file)
     inside = Scope(builder, scope)
     for entry, type in zip(body.input, types, strict=True):
@@ -156,7 +154,7 @@ def _with_captured(built: _Built, captured: tuple[Value, ...]) -> Graph:
     return replace(built.graph, inputs=(*formal, *inputs))
 
 
-def _numbered(name: str):  # noqa: ANN202
+def _numbered(name: str):
     yield name
     number = 1
     while True:

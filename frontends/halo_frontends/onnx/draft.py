@@ -105,9 +105,7 @@ class Maker(Protocol):
         """The builder of the graph that the node goes into."""
         ...
 
-    def make(
-        self, op: str, inputs: Sequence[Value | None], like: Draft, **attributes: AttributeValue
-    ) -> Value:
+    def make(self, op: str, inputs: Sequence[Value | None], like: Draft, **attributes: AttributeValue) -> Value:
         """The first result of an added node that stands at the place of `like`."""
         ...
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from halo_frontends.onnx.draft import Draft
-from halo_frontends.onnx.proto import AttributeProto, FunctionProto, NodeProto
+from halo_frontends.onnx.proto import AttributeProto, FunctionProto, NodeProto, TypeProto
+from halo_frontends.onnx.schemas import defaults, find_schema
 from halo_py.types import OptionalType, SequenceType, TensorType, Type
 
 if TYPE_CHECKING:
-    from halo_frontends.onnx.proto import ModelProto, TypeProto
+    from halo_frontends.onnx.proto import ModelProto
 
 DEFAULT_DOMAIN = ""
 
@@ -38,9 +39,7 @@ class Functions:
     """The functions of one model, and the standard's."""
 
     def __init__(self, model: ModelProto) -> None:
-        self._local = {
-            (canonical_domain(entry.domain), entry.name, entry.overload): entry for entry in model.functions
-        }
+        self._local = {(canonical_domain(entry.domain), entry.name, entry.overload): entry for entry in model.functions}
 
     def local(self, node: NodeProto) -> FunctionProto | None:
         """The model's own function that this node calls."""
@@ -60,19 +59,16 @@ class Functions:
 
 def standard_function_exists(op: str, version: int) -> bool:
     """Whether the standard defines this operator of the default domain by a function body."""
-    schema = _schema(op, version)
+    schema = find_schema(op, version)
     return schema is not None and (schema.has_function or schema.has_context_dependent_function)
 
 
-def standard_body(
-    node: NodeProto, draft: Draft, attributes: Mapping[str, AttributeProto], version: int
-) -> Body | None:
+def standard_body(node: NodeProto, draft: Draft, attributes: Mapping[str, AttributeProto], version: int) -> Body | None:
     """The standard's function body for this node, or None. Its operands' types may decide what the body is."""
-    schema = _schema(node.op_type, version)
+    schema = find_schema(node.op_type, version)
     if schema is None:
         return None
-    defaults = {name: entry.default_value for name, entry in schema.attributes.items() if entry.default_value.name}
-    given = {**{name: _same_class(value) for name, value in defaults.items()}, **attributes}
+    given = {**defaults(schema), **attributes}
     if schema.has_function:
         text = schema.get_function_with_opset_version(_newest_at_most(schema.function_opset_versions, version))
     elif schema.has_context_dependent_function:
@@ -88,22 +84,7 @@ def _newest_at_most(versions: Sequence[int], version: int) -> int:
     return max((entry for entry in versions if entry <= version), default=max(versions))
 
 
-def _schema(op: str, version: int):  # noqa: ANN202
-    from onnx import defs
-
-    try:
-        return defs.get_schema(op, version, DEFAULT_DOMAIN)
-    except defs.SchemaError:
-        return None
-
-
-def _same_class(attribute: AttributeProto) -> AttributeProto:
-    return AttributeProto.FromString(attribute.SerializeToString())
-
-
 def _type_proto(type: Type | None) -> TypeProto:
-    from halo_frontends.onnx.proto import TypeProto
-
     proto = TypeProto()
     match type:
         case None:
@@ -121,5 +102,3 @@ def _type_proto(type: Type | None) -> TypeProto:
         case OptionalType():
             proto.optional_type.elem_type.CopyFrom(_type_proto(type.element))
     return proto
-
-

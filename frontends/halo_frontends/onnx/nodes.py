@@ -25,11 +25,10 @@ from halo_frontends.onnx.ordering import in_order, node_name
 from halo_frontends.onnx.proto import AttributeProto, GraphProto
 from halo_frontends.onnx.scope import Scope
 from halo_frontends.onnx.upgrade import upgrade
-from halo_py.errors import ModelError, UnsupportedError, Where
+from halo_py.errors import ModelError, Where
 from halo_py.ir.builder import GraphBuilder
 from halo_py.ir.graph import Value
 from halo_py.ir.op import REGISTRY, Op
-from halo_py.types import DType
 
 if TYPE_CHECKING:
     from halo_frontends.onnx.proto import NodeProto
@@ -37,10 +36,6 @@ if TYPE_CHECKING:
 
 _MOST_NODES = 2_000_000
 _DEEPEST_FUNCTIONS = 64
-
-
-def _no_attributes() -> Mapping[str, AttributeProto]:
-    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +85,9 @@ class NodeImporter:
 
     def _node(self, frame: Frame, node: NodeProto) -> None:
         domain = canonical_domain(node.domain)
-        where = Where(self._file, frame.prefix + node_name(node), f"{domain}.{node.op_type}" if domain else node.op_type)
+        where = Where(
+            self._file, frame.prefix + node_name(node), f"{domain}.{node.op_type}" if domain else node.op_type
+        )
         given = referenced(node.attribute, frame.attributes)
         draft = self._draft(frame, node, given, where)
         body = self._functions.local_body(node, given)
@@ -101,13 +98,9 @@ class NodeImporter:
         else:
             self._bind(frame, draft, self._standard(frame, node, draft, given))
 
-    def _draft(
-        self, frame: Frame, node: NodeProto, given: Mapping[str, AttributeProto], where: Where
-    ) -> Draft:
+    def _draft(self, frame: Frame, node: NodeProto, given: Mapping[str, AttributeProto], where: Where) -> Draft:
         scope = frame.scope
-        inputs = [
-            None if not name or scope.is_absent(name) else self._read(scope, name, where) for name in node.input
-        ]
+        inputs = [None if not name or scope.is_absent(name) else self._read(scope, name, where) for name in node.input]
         outputs = list(node.output)
         while outputs and not outputs[-1]:
             outputs.pop()
@@ -202,7 +195,7 @@ class NodeImporter:
             raise ModelError(f"has {len(graphs)} nested graphs", draft.where)
         return None
 
-    def _nested(self, frame: Frame):  # noqa: ANN202
+    def _nested(self, frame: Frame):
         def import_nodes(scope: Scope, graph: GraphProto) -> list[Value]:
             return self.graph(replace(frame, scope=scope), graph)
 
@@ -236,12 +229,12 @@ class NodeImporter:
             raise self.refusals.error()
         return self._add(draft, cls, frame.scope.builder, bodies)
 
-    def _add(self, draft: Draft, cls: type[Op], builder: GraphBuilder, bodies: Bodies | None = None) -> tuple[Value, ...]:
-        op = make_op(cls, fit_attributes(cls, draft), draft.where)
+    def _add(
+        self, draft: Draft, cls: type[Op], builder: GraphBuilder, bodies: Bodies | None = None
+    ) -> tuple[Value, ...]:
+        op = make_op(cls, draft.attributes, draft.where)
         graphs = bodies.graphs if bodies is not None else ()
-        return builder.add(
-            op, draft.inputs, outputs=draft.outputs, name=draft.name, bodies=graphs, where=draft.where
-        )
+        return builder.add(op, draft.inputs, outputs=draft.outputs, name=draft.name, bodies=graphs, where=draft.where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,11 +258,4 @@ class GraphMaker:
         self, op: str, inputs: Sequence[Value | None], like: Draft, **attributes: AttributeValue
     ) -> tuple[Value, ...]:
         """The results of an added node that takes over the output names of `like`."""
-        return self.importer.add(
-            self.frame, Draft(op, tuple(inputs), like.outputs, attributes, like.name, like.where)
-        )
-
-
-def fit_attributes(cls: type[Op], draft: Draft) -> dict[str, object]:
-    """The attributes as the op class spells them: a one-element tensor `value` is a number and its element type."""
-    return dict(draft.attributes)
+        return self.importer.add(self.frame, Draft(op, tuple(inputs), like.outputs, attributes, like.name, like.where))

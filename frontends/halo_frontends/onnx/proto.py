@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,6 +20,10 @@ if TYPE_CHECKING:
 else:
 
     def _generated():
+        import importlib.util
+        import sys
+        from pathlib import Path
+
         loaded = sys.modules.get("onnx.onnx_ml_pb2")
         if loaded is not None:
             return loaded

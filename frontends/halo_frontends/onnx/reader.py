@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 _OLDEST_OPSET = 7
 _NATIVE = {"Constant"}
 _NEWEST_IR_VERSION = 14
+_MODEL_TAGS = bytes([0x08, 0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42])
+"""Tags of ModelProto's fields 1 to 8."""
 
 
 class OnnxFrontend:
@@ -100,9 +102,6 @@ class OnnxFrontend:
         return builder.finish(outputs, names)
 
 
-_MODEL_TAGS = bytes(number << 3 | wire for number, wire in ((1, 0), (2, 2), (3, 2), (4, 2), (5, 0), (6, 2), (7, 2), (8, 2)))
-
-
 def _check_model(parsed: ParsedModel) -> None:
     """Raises ModelError for a file that parses but is no model, UnsupportedError for operator sets out of reach."""
     model, place = parsed.proto, Where(str(parsed.path))
@@ -146,7 +145,7 @@ def _declared(entry: ValueInfoProto, place: Where) -> DeclaredInput:
     return DeclaredInput(entry.name, read_dtype(proto.elem_type, place), declared_dims(proto))
 
 
-def _given_value(entry: DeclaredInput, options: ImportOptions, file: str):  # noqa: ANN202
+def _given_value(entry: DeclaredInput, options: ImportOptions, file: str):
     """The contents of an input that the user fixed: his number in every element."""
     value = options.values[entry.name]
     shape = options.shapes.get(entry.name)

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from halo_py.errors import ModelError, Where
-from halo_py.ir.builder import SMALL_CONTENTS, GraphBuilder
+from halo_py.ir.builder import GraphBuilder
 from halo_py.ir.graph import Value
+from halo_py.ir.inference import SMALL_CONTENTS
 from halo_py.types import DType, TensorType
 
 if TYPE_CHECKING:

@@ -1,8 +1,8 @@
 """Older operator sets to the newest: every rule there is, in one place.
 
-A rule `@below(opset, operators...)` rewrites a node of an older model into the form that the operators have from
-`opset` on; a node passes all its rules in ascending order. Sources: the version history in ONNX's Operators.md and
-Changelog.md. Operators that are not named here changed only in the types they take.
+A rule (`@below(opset, operators...)`, or `@rebuilt_below` if it adds nodes) rewrites a node of an older model into the
+form that the operators have from `opset` on; a node passes all its rules in ascending order. Sources: the version
+history in ONNX's Operators.md and Changelog.md. Operators that are not named here changed only in the types they take.
 """
 
 from __future__ import annotations
@@ -35,8 +35,18 @@ class Rule:
 RULES: dict[str, list[Rule]] = {}
 
 
-def below(opset: int, *operators: str) -> Callable[[RuleFunction], RuleFunction]:
-    """Declare a rule for these operators."""
+def below(opset: int, *operators: str) -> Callable[[Callable[[Draft], Draft]], Callable[[Draft], Draft]]:
+    """Declare a rule that only rewrites the node itself."""
+
+    def declare(function: Callable[[Draft], Draft]) -> Callable[[Draft], Draft]:
+        rebuilt_below(opset, *operators)(lambda draft, _maker: function(draft))
+        return function
+
+    return declare
+
+
+def rebuilt_below(opset: int, *operators: str) -> Callable[[RuleFunction], RuleFunction]:
+    """Declare a rule that may add constants and nodes."""
 
     def declare(function: RuleFunction) -> RuleFunction:
         for operator in operators:
@@ -84,9 +94,9 @@ _REDUCTIONS = (
     "ReduceSumSquare",
 )  # fmt: skip
 
-below(13, "Squeeze", "Unsqueeze", "ReduceSum")(_attribute_to_operand("axes", 1))
-below(18, *_REDUCTIONS)(_attribute_to_operand("axes", 1))
-below(13, "Split")(_attribute_to_operand("split", 1))
+rebuilt_below(13, "Squeeze", "Unsqueeze", "ReduceSum")(_attribute_to_operand("axes", 1))
+rebuilt_below(18, *_REDUCTIONS)(_attribute_to_operand("axes", 1))
+rebuilt_below(13, "Split")(_attribute_to_operand("split", 1))
 
 
 # -- operators before opset 7 -------------------------------------------------------------------------------------
@@ -94,7 +104,7 @@ below(13, "Split")(_attribute_to_operand("split", 1))
 _BINARY = ("Add", "Sub", "Mul", "Div", "Pow", "And", "Or", "Xor", "Equal", "Greater", "Less", "PRelu")
 
 
-@below(7, *_BINARY)
+@rebuilt_below(7, *_BINARY)
 def _legacy_broadcast(draft: Draft, maker: Maker) -> Draft:
     """`axis` aligned the second operand with the first at a chosen dimension: trailing dimensions of 1 do the same."""
     axis, left, right = draft.integer("axis", -1), draft.rank(0), draft.rank(1)
@@ -106,12 +116,12 @@ def _legacy_broadcast(draft: Draft, maker: Maker) -> Draft:
 
 
 @below(7, "Gemm")
-def _legacy_gemm(draft: Draft, maker: Maker) -> Draft:
+def _legacy_gemm(draft: Draft) -> Draft:
     return draft.without("broadcast")
 
 
 @below(6, "Cast")
-def _legacy_cast(draft: Draft, maker: Maker) -> Draft:
+def _legacy_cast(draft: Draft) -> Draft:
     """`to` was the type's name."""
     name = draft.text("to", "").lower()
     spelled = {"float": DType.FLOAT32, "double": DType.FLOAT64}
@@ -121,14 +131,14 @@ def _legacy_cast(draft: Draft, maker: Maker) -> Draft:
         raise ModelError(f"casts to the unknown type {name!r}", draft.where) from None
 
 
-@below(5, "Reshape")
+@rebuilt_below(5, "Reshape")
 def _legacy_reshape(draft: Draft, maker: Maker) -> Draft:
     shape = _int64(maker, draft, draft.ints("shape") or (), "shape")
     return draft.without("shape", "consumed_inputs").reading(draft.value(0), shape)
 
 
 @below(4, "Concat")
-def _legacy_concat(draft: Draft, maker: Maker) -> Draft:
+def _legacy_concat(draft: Draft) -> Draft:
     return draft.setting(axis=draft.integer("axis", 1))
 
 
@@ -136,17 +146,17 @@ def _legacy_concat(draft: Draft, maker: Maker) -> Draft:
     6, "Abs", "Ceil", "Clip", "Elu", "Exp", "Floor", "HardSigmoid", "LeakyRelu", "Log", "Max", "Mean", "Min", "Neg",
     "Reciprocal", "Relu", "Selu", "Sigmoid", "Sqrt", "Sum", "Tanh", "InstanceNormalization",
 )  # fmt: skip
-def _consumed_inputs(draft: Draft, maker: Maker) -> Draft:
+def _consumed_inputs(draft: Draft) -> Draft:
     return draft.without("consumed_inputs")
 
 
 @below(2, "Pad")
-def _legacy_pad(draft: Draft, maker: Maker) -> Draft:
+def _legacy_pad(draft: Draft) -> Draft:
     return draft.without("paddings").setting(pads=draft.ints("paddings") or ())
 
 
 @below(2, "Split")
-def _legacy_split(draft: Draft, maker: Maker) -> Draft:
+def _legacy_split(draft: Draft) -> Draft:
     return draft.reading(draft.value(0))
 
 
@@ -154,19 +164,19 @@ def _legacy_split(draft: Draft, maker: Maker) -> Draft:
 
 
 @below(9, "BatchNormalization")
-def _batch_normalization_spatial(draft: Draft, maker: Maker) -> Draft:
+def _batch_normalization_spatial(draft: Draft) -> Draft:
     if draft.integer("spatial", 1) != 1:
         raise UnsupportedError("statistics per activation (spatial=0) are not supported", draft.where)
     return draft.without("spatial", "is_test", "consumed_inputs")
 
 
 @below(14, "BatchNormalization")
-def _batch_normalization_outputs(draft: Draft, maker: Maker) -> Draft:
+def _batch_normalization_outputs(draft: Draft) -> Draft:
     """The further outputs were those of training; a node that reads one finds nothing."""
     return replace(draft, outputs=draft.outputs[:1])
 
 
-@below(9, "Upsample")
+@rebuilt_below(9, "Upsample")
 def _upsample_scales(draft: Draft, maker: Maker) -> Draft:
     scales = draft.attributes.get("scales")
     if not isinstance(scales, tuple):
@@ -176,19 +186,19 @@ def _upsample_scales(draft: Draft, maker: Maker) -> Draft:
 
 
 @below(10, "Upsample")
-def _upsample(draft: Draft, maker: Maker) -> Draft:
+def _upsample(draft: Draft) -> Draft:
     return draft.renamed("Resize")
 
 
 @below(11, "Resize")
-def _resize_10(draft: Draft, maker: Maker) -> Draft:
+def _resize_10(draft: Draft) -> Draft:
     """Output pixel i read input i / scale, rounded down."""
     grid = draft.setting(coordinate_transformation_mode="asymmetric", nearest_mode="floor")
     return grid.reading(draft.value(0), None, draft.value(1))
 
 
 @below(19, "Resize")
-def _resize_13(draft: Draft, maker: Maker) -> Draft:
+def _resize_13(draft: Draft) -> Draft:
     """An empty `roi` or `scales` stands for an absent one; `tf_half_pixel_for_nn` went in opset 13."""
     inputs = list(draft.inputs)
     for position in (1, 2):
@@ -203,27 +213,29 @@ def _resize_13(draft: Draft, maker: Maker) -> Draft:
     return plain.setting(coordinate_transformation_mode="half_pixel", nearest_mode="round_prefer_ceil")
 
 
-@below(10, "Slice")
+@rebuilt_below(10, "Slice")
 def _slice_operands(draft: Draft, maker: Maker) -> Draft:
     starts, ends = draft.ints("starts") or (), draft.ints("ends") or ()
     axes = draft.ints("axes") or tuple(range(len(starts)))
-    operands = (_int64(maker, draft, list_, name) for list_, name in ((starts, "starts"), (ends, "ends"), (axes, "axes")))
+    operands = (
+        _int64(maker, draft, list_, name) for list_, name in ((starts, "starts"), (ends, "ends"), (axes, "axes"))
+    )
     return draft.without("starts", "ends", "axes").reading(draft.value(0), *operands)
 
 
-@below(10, "TopK")
+@rebuilt_below(10, "TopK")
 def _top_k_operand(draft: Draft, maker: Maker) -> Draft:
     k = _int64(maker, draft, (draft.integer("k", 1),), "k")
     return draft.without("k").reading(draft.value(0), k)
 
 
 @below(12, "Dropout")
-def _dropout_operand(draft: Draft, maker: Maker) -> Draft:
+def _dropout_operand(draft: Draft) -> Draft:
     """In inference the ratio has no effect, and the mask is all ones."""
     return draft.without("ratio", "is_test", "consumed_inputs").reading(draft.value(0))
 
 
-@below(11, "Clip")
+@rebuilt_below(11, "Clip")
 def _clip_operands(draft: Draft, maker: Maker) -> Draft:
     dtype = draft.dtype(0).numpy
     bounds: list[Value | None] = []
@@ -234,7 +246,7 @@ def _clip_operands(draft: Draft, maker: Maker) -> Draft:
     return draft.without("min", "max").reading(draft.value(0), *bounds)
 
 
-@below(11, "Pad")
+@rebuilt_below(11, "Pad")
 def _pad_operands(draft: Draft, maker: Maker) -> Draft:
     pads = _int64(maker, draft, draft.ints("pads") or (), "pads")
     fill = np.asarray(draft.number("value") or 0.0, np.float64).astype(draft.dtype(0).numpy)
@@ -242,19 +254,19 @@ def _pad_operands(draft: Draft, maker: Maker) -> Draft:
 
 
 @below(11, "Scatter")
-def _scatter(draft: Draft, maker: Maker) -> Draft:
+def _scatter(draft: Draft) -> Draft:
     return draft.renamed("ScatterElements")
 
 
 @below(9, "Scan")
-def _scan_8(draft: Draft, maker: Maker) -> Draft:
+def _scan_8(draft: Draft) -> Draft:
     raise UnsupportedError("Scan of opset 8, which runs over a batch of sequences, is not supported", draft.where)
 
 
 # -- opset 13 to 15 -----------------------------------------------------------------------------------------------
 
 
-@below(13, "Softmax", "LogSoftmax", "Hardmax")
+@rebuilt_below(13, "Softmax", "LogSoftmax", "Hardmax")
 def _flattened_softmax(draft: Draft, maker: Maker) -> Upgraded:
     """All dimensions from `axis` on were normalised together; now it is one axis."""
     shape, axis = draft.shape(0), draft.integer("axis", 1)
@@ -283,16 +295,16 @@ def _shape_operand(draft: Draft, shape: tuple[Dim, ...], maker: Maker) -> Value:
 
 
 @below(16, "RoiAlign")
-def _roi_align_grid(draft: Draft, maker: Maker) -> Draft:
+def _roi_align_grid(draft: Draft) -> Draft:
     return draft.setting(coordinate_transformation_mode="output_half_pixel")
 
 
 @below(18, "Split")
-def _split_count(draft: Draft, maker: Maker) -> Draft:
+def _split_count(draft: Draft) -> Draft:
     return draft if draft.has(1) else draft.setting(num_outputs=len(draft.outputs))
 
 
-@below(20, "DFT")
+@rebuilt_below(20, "DFT")
 def _dft_axis(draft: Draft, maker: Maker) -> Draft:
     axis = constant_like(maker, draft, np.asarray(draft.integer("axis", 1), np.int64), "axis")
     length = draft.inputs[1] if draft.has(1) else None
@@ -300,12 +312,12 @@ def _dft_axis(draft: Draft, maker: Maker) -> Draft:
 
 
 @below(20, "GridSample")
-def _grid_sample_modes(draft: Draft, maker: Maker) -> Draft:
+def _grid_sample_modes(draft: Draft) -> Draft:
     mode = draft.text("mode", "bilinear")
     return draft.setting(mode={"bilinear": "linear", "bicubic": "cubic"}.get(mode, mode))
 
 
-@below(21, "GroupNormalization")
+@rebuilt_below(21, "GroupNormalization")
 def _group_normalization_channels(draft: Draft, maker: Maker) -> Draft:
     """Scale and bias stood per group; now they stand per channel."""
     shape, groups = draft.shape(0), draft.integer("num_groups", 1)

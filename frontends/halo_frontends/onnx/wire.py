@@ -65,7 +65,7 @@ class ParsedModel:
         return self.contents[offset : offset + length]
 
 
-class _Malformed(Exception):
+class _MalformedError(Exception):
     """The bytes are not a protobuf message."""
 
 
@@ -83,7 +83,7 @@ class _Walk:
             if byte < 0x80:
                 return result, position
             shift += 7
-        raise _Malformed
+        raise _MalformedError
 
     def skip(self, wire: int, position: int, end: int) -> int:
         if wire == 0:
@@ -92,7 +92,7 @@ class _Walk:
             return position + 8
         if wire == 5:
             return position + 4
-        raise _Malformed
+        raise _MalformedError
 
     def rewrite(self, start: int, end: int, kind: _Kind, depth: int) -> bytes | memoryview:
         """The message without its large raw contents."""
@@ -105,12 +105,12 @@ class _Walk:
             if wire != 2:
                 position = self.skip(wire, position, end)
                 if position > end:
-                    raise _Malformed
+                    raise _MalformedError
                 continue
             length, body = self.varint(position, end)
             position = body + length
             if position > end:
-                raise _Malformed
+                raise _MalformedError
             if length < _CUT_BYTES or depth > _DEEPEST:
                 continue
             if number == kind.raw_field:
@@ -157,11 +157,11 @@ def parse_model(path: Path) -> ParsedModel:
         contents = map_file(path)
     except OSError as error:
         raise ModelError(f"cannot be read: {error.strerror or error}", place) from error
-    walk = _Walk(memoryview(contents))
+    walk = _Walk(memoryview(contents.data))
     try:
         skeleton = walk.rewrite(0, len(contents), _MODEL, 0)
         proto = ModelProto.FromString(bytes(skeleton))
-    except _Malformed:
+    except _MalformedError:
         raise ModelError("is not a complete ONNX model: the file is truncated or damaged", place) from None
     except Exception as error:
         # Protobuf's DecodeError class is found in different places in its different implementations.
