@@ -233,6 +233,12 @@ class Rewriter:
                     stack.append(maker)
                     self.touch(maker.outputs[0])
 
+    def erase_value(self, value: Value) -> None:
+        """Drop the node that makes a value, if nobody reads its results."""
+        node = self.producer(value)
+        if node is not None:
+            self.erase(node)
+
     def touch(self, value: Value) -> None:
         """Put the node that makes a value, and those that read it, on the worklist."""
         for key in (value, *self._users.get(value, ())):
