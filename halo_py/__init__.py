@@ -14,21 +14,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from halo_py.compile import compile as compile
     from halo_py.executable import Executable as Executable
-    from halo_py.executable import load as load
+
+    load = Executable.load
 
 __version__ = "0.1.0"
 __all__ = ["Executable", "__version__", "compile", "load"]
 
-_HOMES = {"Executable": "halo_py.executable", "load": "halo_py.executable"}
-
 
 def __getattr__(name: str) -> Any:
     """Public names, found in their modules on first use."""
-    if name not in _HOMES:
+    if name not in ("Executable", "load"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+    executable = importlib.import_module("halo_py.executable").Executable
+    return executable if name == "Executable" else executable.load
 
 
 class _Facade(ModuleType):
