@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from halo_py.bsp.program import Compute, Exchange, Loop, Rename
+from halo_py.bsp.program import Compute, Exchange, Loop, Rename, VertexGroup
 
 if TYPE_CHECKING:
     from halo_py.bsp.program import TemplateStep
@@ -60,11 +61,17 @@ def _spent(step: TemplateStep, form: TileForm, homes: Homes, chip: Chip) -> Spen
     if isinstance(step, Exchange):
         return Spent(none, step.cycles, chip.scenarios("sync_internal_cycles"))
     if isinstance(step, Compute):
-        return Spent(step.cycles, none, chip.scenarios("step_cycles"))
+        return Spent(step.cycles, none, control_cycles(step, chip))
     if isinstance(step, Rename):
         return Spent.nothing()
     once = spent_in(step.body, form, homes, chip) + _loop_control(step, form, homes, chip)
     return once.times(step.count)
+
+
+def control_cycles(compute: Compute, chip: Chip) -> Cycles:
+    """The control program's share of a compute phase. Each further serial step of a vertex syncs and starts anew."""
+    steps = max((prod(g.placement.split.steps) for g in compute.groups if isinstance(g, VertexGroup)), default=1)
+    return chip.scenarios("step_cycles") * steps + chip.scenarios("sync_internal_cycles") * (steps - 1)
 
 
 def _loop_control(loop: Loop, form: TileForm, homes: Homes, chip: Chip) -> Spent:

@@ -74,7 +74,9 @@ class Pricing:
 
     def class_cycles(self, kernel: Kernel, sizes: Bounds, steps: tuple[int, ...]) -> Cycles:
         """Cycles [classes, 3] of a vertex on iteration boxes of these sizes, all its serial steps together."""
-        pieces = -(-sizes // np.asarray(steps, np.int64)) if sizes.shape[1] else sizes
+        grain = np.array([axis.grain for axis in kernel.axes], np.int64)
+        grains = -(-(-(-sizes // grain)) // np.array(steps, np.int64))
+        pieces = np.minimum(sizes, grains * grain)
         extents = tuple(np.ascontiguousarray(column) for column in pieces.T)
         once = self.work_cycles(kernel.codelet.work(extents, kernel), len(sizes))
         return once * float(np.prod(steps, dtype=np.int64)) if steps else once

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from halo_py.bsp.facts import PricedStep, busiest, cycles_by_tile
-from halo_py.bsp.fold import Spent
+from halo_py.bsp.fold import Spent, control_cycles
 from halo_py.bsp.program import Call, Compute, Exchange, HostCall, Superstep
 from halo_py.tiling.exchange_cost import MovePrice
 
@@ -66,7 +66,8 @@ def _merge(programs: Sequence[Sequence[PricedStep]], pricing: Pricing) -> Spent:
             total = total + Spent(none, pricing.exchange_cycles(prices), sync)
         if computes:
             by_tile = np.sum([cycles_by_tile(step, pricing.tiles) for step in computes], axis=0)
-            total = total + Spent(busiest(by_tile), none, pricing.chip.scenarios("step_cycles"))
+            control = np.max([control_cycles(step, pricing.chip) for step in computes], axis=0)
+            total = total + Spent(busiest(by_tile), none, control)
     return total
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,7 @@ from halo_py.bsp.program import (
 )
 from halo_py.ir.space import Access, Affine, Kernel, KernelCall, Repeat, TileForm, View
 from halo_py.ir.work import PartialsWork
+from halo_py.tiling.cost import spread_elements
 from halo_py.tiling.mapping import Ints, TileMapping
 
 if TYPE_CHECKING:
@@ -91,6 +93,8 @@ class TemplateBuilder:
         self.input_homes: dict[int, TileMapping] = {}
         self.twins: dict[int, list[int]] = {}
         self.constants: set[int] = set()
+        self.serial_steps: dict[Move, int] = {}
+        """In how many serial pieces a move's bytes arrive, so that a tile has room for one piece at a time."""
         self._bind_operands()
 
     def _bind_operands(self) -> None:
@@ -141,14 +145,23 @@ class TemplateBuilder:
             self.input_homes[number] = self.emitted.homes[number]
         return self.emitted.homes[local]
 
-    def _copied(self, local: int, need: TileMapping) -> bool:
-        """Whether every tile may keep its own copy of what it needs of a constant."""
+    def _resting_place(self, local: int, need: TileMapping) -> TileMapping:
+        """Where an operand lies between uses: on the tiles that need it, each element once.
+
+        A constant of which every tile needs only little stays on all of them.
+        """
+        bits = self.form.values[local].dtype.bits
+        apart = need.disjoint()
+        if apart is None:
+            linear = TileMapping.linear(self.form.values[local].elements, bits, self.pricing.tiles)
+            return linear.viewed(need.shape) or linear
         root = local
         while root in self.view_source:
             root = self.view_source[root]
-        limit = self.pricing.options.copied_constant_bytes
-        largest = int(need.volume.max(initial=0)) * self.form.values[local].dtype.bits
-        return root in self.constants and largest <= 8 * limit
+        largest = int(need.volume.max(initial=0)) * bits
+        if root in self.constants and largest <= 8 * self.pricing.options.copied_constant_bytes and apart.same_as(need):
+            return need
+        return apart.spread(spread_elements(bits))
 
     # steps ------------------------------------------------------------------------------------------------------
 
@@ -203,19 +216,21 @@ class TemplateBuilder:
     ) -> list[tuple[Move, MovePrice]]:
         """Moves that bring a kernel's operands; those a loop needs only once are left with the loop instead."""
         moves: list[tuple[Move, MovePrice]] = []
+        serial = self.serial_steps
         for operand, (local, need) in enumerate(zip(call.inputs, placement.reads, strict=True)):
             access = kernel.reads[operand]
             indexed = _is_indexed(kernel, access)
             swept = _swept(need, kernel, access, loop.count) if loop and indexed else need
             home = self._home(local)
             if home is None:
-                home = self._place(local, swept if self._copied(local, swept) else swept.spread())
+                home = self._place(local, self._resting_place(local, swept))
             self.emitted.lifetimes.read(local)
             once = loop is not None and local not in loop.written
             wanted = swept if once else need
             found = self._move(local, home, wanted, (number, operand), indexed=indexed and not once)
             if found is None:
                 continue
+            serial[found[0]] = _serial_steps(placement.split, access)
             if loop is not None and once:
                 loop.fetches.append(found)
             else:
@@ -267,7 +282,7 @@ class TemplateBuilder:
         for move, _price in moves:
             if move.depth == 1:
                 bits = self.form.values[move.value].dtype.bits
-                copy = tile_bytes(move.need, bits, self.pricing.tiles)
+                copy = tile_bytes(move.need, bits, self.pricing.tiles) // self.serial_steps.get(move, 1)
                 lifetimes.temporary(copy, phases=1, until_end_of_loop=until_end_of_loop)
         self.emitted.priced.append(PricedStep(made, prices))
         return made
@@ -302,7 +317,7 @@ class TemplateBuilder:
         lifetimes = self.emitted.lifetimes
         bits = kernel.partials_type.bits
         for index, (local, home) in enumerate(zip(call.outputs, placement.writes, strict=True)):
-            result = home.spread()
+            result = home.spread(spread_elements(bits))
             price = self.pricing.price(home, result, bits, placement.depth)
             slot = (number, len(kernel.reads) + index)
             moves.append((self._priced_move(local, home, result, slot, price, depth=placement.depth), price))
@@ -500,6 +515,11 @@ def _lies_same(left: TileMapping | None, right: TileMapping | None) -> bool:
     if left is None or right is None:
         return left is right
     return left.same_as(right)
+
+
+def _serial_steps(split: Split, access: Access) -> int:
+    axes = {axis for dim in access.dims if isinstance(dim, Affine) for axis, _coefficient in dim.terms}
+    return prod(split.steps[axis] for axis in axes)
 
 
 def _loop_terms(kernel: Kernel, access: Access) -> list[tuple[int, int]]:
