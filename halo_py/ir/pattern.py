@@ -80,7 +80,7 @@ class Maker:
     def __getattr__(self, kind: str) -> Callable[..., Value]:
         def apply(*operands: Value | float | None, **attributes: Any) -> Value:
             typed = next(value for value in operands if isinstance(value, Value))
-            values = [self.rewriter.like(value, typed) if isinstance(value, float) else value for value in operands]
+            values = [self.rewriter.like(item, typed) if isinstance(item, float | int) else item for item in operands]
             return self.rewriter.apply(onnx_op(kind, **attributes), values, self.matched)
 
         return apply

@@ -107,6 +107,26 @@ class Rewriter:
         first = contents.reshape(-1)[0]
         return float(first) if contents.size == 1 or bool((contents == first).all()) else None
 
+    def scalar_bool(self, value: Value | None) -> bool | None:
+        """The truth value that every element of a boolean constant has, else None."""
+        contents = self.contents(value)
+        if contents is None or not contents.size or contents.dtype.kind != "b":
+            return None
+        return bool(contents.all()) if contents.all() or not contents.any() else None
+
+    def integers(self, value: Value | None) -> NDArray[np.int64] | None:
+        """Contents of an integer constant, else None."""
+        contents = self.contents(value)
+        return None if contents is None or contents.dtype.kind not in "iu" else contents.astype(np.int64)
+
+    def floats(self, value: Value | None) -> NDArray[np.float64] | None:
+        """Contents of a constant of a real floating-point type, in float64, else None."""
+        contents = self.contents(value)
+        type = None if value is None else value.type
+        if contents is None or not isinstance(type, TensorType) or not type.dtype.is_float:
+            return None
+        return contents.astype(np.float64)
+
     def is_alive(self, node: Node) -> bool:
         """Whether the node is still in the graph, as it is."""
         return self._producers.get(node.outputs[0]) is node
