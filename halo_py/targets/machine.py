@@ -239,10 +239,11 @@ class Chip(Machine):
 
 def peak_macs_per_cycle(chip: Chip, input_type: str, partials_type: str) -> float:
     """Most multiply-accumulates per cycle that one tile reaches for these types (0 when it has no mode for them)."""
+    family = "float8" if input_type.startswith("float8") else input_type
     rates = (
         mode.macs_per_cycle
         for mode in chip.matrix_modes
-        if mode.input_type == input_type and mode.partials_type == partials_type
+        if mode.input_type == family and mode.partials_type == partials_type
     )
     return max(rates, default=0.0)
 

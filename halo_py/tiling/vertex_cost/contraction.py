@@ -185,7 +185,8 @@ def _operands(chip: Chip, input_type: str, partials_type: str) -> tuple[Operand,
         return "quarter", "half", False, one
     if input_type == "float16" or input_type.startswith("float8") or input_type in _HALVED:
         has_half = bool(list(_modes(chip, "half", "half")))
-        return "half", half_partials if has_half else "float", input_type != "float16", one
+        factor = arithmetic(chip, "float16").factor
+        return "half", half_partials if has_half else "float", input_type != "float16", factor
     if input_type in _WIDENED:
         return "float", "float", True, one
     return "float", "float", False, arithmetic(chip, input_type).factor
@@ -198,16 +199,17 @@ def _modes(chip: Chip, operand: Operand, partials: Partials) -> Iterator[MatrixM
 
 
 def _candidates(box: Box, chip: Chip) -> Iterator[Candidate]:
-    one_by_one = (box.kernel_positions == 1) & (not box.dilated or box.kernel_positions == 1)
-    for mode in _modes(chip, box.operand, box.partials):
+    one_by_one = box.kernel_positions == 1
+    modes = list(_modes(chip, box.operand, box.partials))
+    for mode in modes:
         yield from _amp(box, chip, mode, one_by_one)
     if box.operand != "quarter":
         yield from _hmac(box, chip, one_by_one)
         if np.any((box.in_channels == 1) & one_by_one):
             yield _outer(box, chip, one_by_one)
-    if box.operand != "float" and not box.dilated and box.stride <= 2:
+    if modes and box.operand != "float" and not box.dilated and box.stride <= 2:
         channels = 8 if box.operand == "quarter" else _SLIC_CHANNELS
-        few = (box.in_channels <= channels) & (box.out_channels <= channels) & (box.kernel_width > 1)
+        few = (box.in_channels <= channels) & (box.out_channels <= channels)
         yield from _where(box, few, lambda part: _slic(part, chip))
     if box.operand == "half":
         yield from _where(box, (box.in_channels == 1) & (box.out_channels == 1), lambda part: _vmac(part, chip))
@@ -310,7 +312,8 @@ def _hmac_zeroing(box: Box, out: int, workers: int) -> Counts:
 
 def _outer(box: Box, chip: Chip, one_by_one: NDArray[np.bool_]) -> Candidate:
     grain = 4 if box.operand == "half" and box.partials == "half" else 2
-    channels = ceil_div(box.out_channels, grain) * grain
+    # below this many channels the vertex has no fast loop
+    channels = np.maximum(ceil_div(box.out_channels, grain) * grain, 12 if grain == 4 else 6)
     operand: Operand = "half" if grain == 4 else "float"
     cycles = box.groups * outer_product(box.field, counts(1), channels, operand, chip.workers)
     legal = (box.in_channels == 1) & one_by_one & (not box.accumulates)
@@ -318,10 +321,14 @@ def _outer(box: Box, chip: Chip, one_by_one: NDArray[np.bool_]) -> Candidate:
 
 
 def _vmac(box: Box, chip: Chip) -> Iterator[Candidate]:
-    whole, part, part_taps = vmac_items(box.field, box.kernel_width, chip.workers)
+    height, width = box.kernel_height, box.kernel_width
+    whole, part, part_taps = vmac_items(box.field, width, chip.workers)
+    unsplit = ceil_div(box.field, chip.workers)
     for group_size in (4, 8, 16) if box.partials == "half" else (4,):
-        height = box.kernel_height
-        worker = vmac_worker(height * whole, box.kernel_width, height * part, part_taps, group_size, box.partials)
+        worker = np.minimum(
+            vmac_worker(height * whole, width, height * part, part_taps, group_size, box.partials),
+            vmac_worker(height * unsplit, width, counts(0), width, group_size, box.partials),
+        )
         groups = ceil_div(box.groups, group_size)
         cycles = vmac(groups, counts(1), box.field, worker, group_size, box.partials, chip.workers)
         yield Candidate("vmac", cycles)

@@ -160,7 +160,8 @@ def _vertex(
     if name == "select":
         return select_1d(elements, workers)
     if name in _NONLINEARITY_VERTICES and floating:
-        return nonlinearity_1d(elements, name, half, work.in_place, workers)
+        whole_vectors = ceil_div(elements, how.vector) * how.vector
+        return nonlinearity_1d(whole_vectors, name, half, work.in_place, workers)
     if function.operands == 1:
         return unary_1d(elements, loop, name, work.in_place, workers)
     if work.broadcast == "scalar":
