@@ -98,7 +98,8 @@ class TemplateRun:
     # exchange ---------------------------------------------------------------------------------------------------
 
     def _move(self, move: Move, iteration: int) -> None:
-        value = self._partial_values[move.value] if move.depth > 1 else self._held(move)
+        held = self._partial_values[move.value] if move.depth > 1 else self.values[move.value]
+        value = held.viewed(move.need.shape) or held
         received = Received(move.need.shape, {}, {})
         for group in self._concrete(move, iteration):
             contents = group.assemble(value)
@@ -114,12 +115,6 @@ class TemplateRun:
             self.values[move.value] = TiledValue.filled(move.need, arrays)
         else:
             self._received[call, operand] = received
-
-    def _held(self, move: Move) -> TiledValue:
-        value = self.values[move.value]
-        if value.mapping.shape == move.home.shape:
-            return value
-        return value.viewed(move.home.shape) or value
 
     def _concrete(self, move: Move, iteration: int) -> list[Multicast]:
         if move.indexed:
