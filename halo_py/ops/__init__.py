@@ -16,6 +16,7 @@ FAMILIES = (
     "logic",
     "conversion",
     "fused",
+    "reduction",
 )
 """Modules of this package that declare ops."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,36 @@ def constant_step(value: float, dtype: DType) -> ScalarStep:
 def single(function: str, operands: int, dtype: DType, **parameters: Parameter) -> ScalarProgram:
     """The program of one step over all its `operands` inputs."""
     return ScalarProgram(operands, (ScalarStep(function, tuple(range(operands)), dtype, tuple(parameters.items())),))
+
+
+class ProgramBuilder:
+    """Writes a scalar program step by step; intermediate results have the type arithmetic is done in."""
+
+    def __init__(self, inputs: int, dtype: DType) -> None:
+        self.inputs = tuple(range(inputs))
+        self.dtype = arithmetic_dtype(dtype)
+        self._steps: list[ScalarStep] = []
+
+    def call(self, function: str, *operands: float, **parameters: Parameter) -> int:
+        """Append a step; a float operand is a constant. Answers the number of the result."""
+        numbers = tuple(self.constant(value) if isinstance(value, float) else value for value in operands)
+        self._steps.append(ScalarStep(function, numbers, self.dtype, tuple(parameters.items())))
+        return len(self.inputs) + len(self._steps) - 1
+
+    def constant(self, value: float) -> int:
+        """Append a constant."""
+        self._steps.append(constant_step(value, self.dtype))
+        return len(self.inputs) + len(self._steps) - 1
+
+    def finish(self, dtype: DType) -> ScalarProgram:
+        """The program; the last step's result has this type."""
+        *steps, last = self._steps
+        return ScalarProgram(len(self.inputs), (*steps, replace(last, dtype=dtype)))
+
+
+def arithmetic_dtype(dtype: DType) -> DType:
+    """The element type arithmetic on `dtype` is done in: float32 for narrower floats."""
+    return DType.FLOAT32 if dtype.is_float and dtype.bits < 32 else dtype
 
 
 def program_functions(program: ScalarProgram) -> tuple[str, ...]:

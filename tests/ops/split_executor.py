@@ -181,7 +181,8 @@ def _write(
             sums[box] = np.where(touched[box], combined, result)
         touched[box] = True
     if vertices[0].partial:
-        target.contents[touched] = sums[touched].astype(dtype.numpy)
+        with np.errstate(over="ignore"):
+            target.contents[touched] = sums[touched].astype(dtype.numpy)
     target.written[touched] = True
 
 

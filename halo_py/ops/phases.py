@@ -1,0 +1,67 @@
+"""Writes tile forms of several phases: maps and reductions over local values that broadcast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from halo_py.ir.op import TileArgs
+from halo_py.ir.space import FormBuilder, TileForm
+from halo_py.ops.kernels.map import broadcast_kernel
+from halo_py.ops.kernels.reduce import ReduceFunction, kept_shape, reduce_kernel
+from halo_py.ops.scalar import ProgramBuilder, ScalarProgram, arithmetic_dtype
+from halo_py.types import DType, TensorType
+
+
+class Phases:
+    """A form builder whose steps are maps and reductions; reduced values keep their rank."""
+
+    def __init__(self) -> None:
+        self.form = FormBuilder()
+
+    def inputs(self, args: TileArgs, skip: Sequence[int] = ()) -> list[int]:
+        """All operands as local values; -1 for those that are omitted or only matter as constants."""
+        found: list[int] = []
+        for index, type in enumerate(args.types):
+            if type is None or index in skip:
+                self.form.skip()
+                found.append(-1)
+            else:
+                found.append(self.form.input(type))
+        return found
+
+    def shape(self, local: int) -> tuple[int, ...]:
+        """Shape of a local value."""
+        return self.form.type(local).static_shape
+
+    def map(self, program: ScalarProgram, reads: Sequence[int], shape: tuple[int, ...]) -> int:
+        """`program` over local values that broadcast to `shape`."""
+        types = [self.form.type(number) for number in reads]
+        result = self.form.value(program.dtype, shape)
+        kernel = broadcast_kernel(program, types, TensorType(program.dtype, shape))
+        self.form.call(kernel, tuple(reads), (result,))
+        return result
+
+    def apply(self, function: str, reads: Sequence[int], dtype: DType, *constants: float) -> int:
+        """One scalar function over local values (the first one has the result's shape), then constants."""
+        build = ProgramBuilder(len(reads), dtype)
+        build.call(function, *build.inputs, *constants)
+        return self.map(build.finish(dtype), reads, self.shape(reads[0]))
+
+    def reduce(self, function: ReduceFunction, source: int, axes: Sequence[int], dtype: DType | None = None) -> int:
+        """Reduce `axes`, by default to the type arithmetic on the operand is done in."""
+        type = self.form.type(source)
+        write = dtype or arithmetic_dtype(type.dtype)
+        result = self.form.value(write, kept_shape(type.static_shape, axes))
+        self.form.call(reduce_kernel(function, type, axes, write), (source,), (result,))
+        return result
+
+    def view(self, source: int, shape: tuple[int, ...]) -> int:
+        """A reshaped view, or the value itself if it has that shape."""
+        return source if self.shape(source) == shape else self.form.view(source, shape)
+
+    def finish(self, args: TileArgs, *outputs: int) -> TileForm:
+        """The form; results are viewed in the shapes the op promises."""
+        shaped = [
+            self.view(number, type.static_shape) for number, type in zip(outputs, args.output_types, strict=False)
+        ]
+        return self.form.finish(*shaped)
