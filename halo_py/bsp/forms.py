@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 Array = NDArray[np.generic]
 
 
-class _WatchedConstants(tuple["Array | None", ...]):
+class _WatchedConstants(tuple["Array | None", ...]):  # noqa: SLOT001 (a tuple subclass cannot have slots)
     """Constant contents that remember which of them were read."""
 
     read: set[int]
 
-    def __new__(cls, contents: tuple[Array | None, ...]) -> _WatchedConstants:
+    def __new__(cls, contents: tuple[Array | None, ...]) -> Self:
         made = super().__new__(cls, contents)
         made.read = set()
         return made

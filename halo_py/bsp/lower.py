@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from halo_py.bsp.forms import FormCache
 from halo_py.bsp.memory import memory_account
 from halo_py.bsp.options import LoweringOptions
 from halo_py.bsp.order import order_nodes, value_bytes
-from halo_py.bsp.pricing import Pricing
+from halo_py.bsp.pricing import Decision, Pricing
 from halo_py.bsp.program import Call, HostCall, HostCopy, StageProgram, Template
 from halo_py.bsp.schedule import supersteps
 from halo_py.bsp.template import Operand, TemplateBuilder
@@ -25,16 +25,16 @@ from halo_py.types import TensorType
 if TYPE_CHECKING:
     from halo_py.ir.graph import Graph, Node, Value
     from halo_py.targets import Chip
-    from halo_py.tiling.plan import Cycles, Split
+    from halo_py.tiling.plan import Cycles
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lowered:
-    """A template with its per-tile facts and the splits its kernels were given."""
+    """A template with its per-tile facts and the decisions made for its kernels."""
 
     template: Template
     facts: TemplateFacts
-    splits: tuple[Split, ...]
+    decisions: tuple[Decision, ...]
 
 
 @dataclass(slots=True)
@@ -50,16 +50,16 @@ class LoweringCache:
 
     def pricing(self, chip: Chip, options: LoweringOptions) -> Pricing:
         """The pricing for these decisions; the chip is kept alive, so its identity stays unique."""
-        key = (id(chip), options.tiles, options.temporary_share, options.copied_constant_bytes)
+        key = (id(chip), options.tiles, options.temporary_share)
         return self._pricings.setdefault(key, Pricing(chip, options))
 
     def facts(self, template: Template) -> TemplateFacts:
         """Per-tile facts of a template made with this cache."""
         return self.by_template[template].facts
 
-    def splits(self, template: Template) -> tuple[Split, ...]:
-        """The splits of a template's kernels, in order."""
-        return self.by_template[template].splits
+    def decisions(self, template: Template) -> tuple[Decision, ...]:
+        """How a template's kernels were cut, in order."""
+        return self.by_template[template].decisions
 
 
 def lower_stage(
@@ -71,14 +71,16 @@ def lower_stage(
     order: Sequence[Node] | None = None,
     from_host: Sequence[Value] | None = None,
     to_host: Sequence[Value] | None = None,
+    decided: Mapping[Node, tuple[Decision, ...]] | None = None,
 ) -> StageProgram:
     """The program of one stage for one micro-batch.
 
-    `graph` has static shapes; nodes without a tile form become HostCalls. `order` fixes the order of the nodes (else the
-    one with the lowest peak is found). `from_host` and `to_host` say which graph inputs and outputs cross the host link (all
-    of them unless given; what other stages send or receive must be left out).
+    `graph` has static shapes; nodes without a tile form become HostCalls. `order` fixes the order of the nodes (else
+    the one with the lowest peak is found). `from_host` and `to_host` say which graph inputs and outputs cross the host
+    link (all of them unless given; what other stages send or receive must be left out). `decided` repeats the
+    decisions of an earlier lowering, node by node, instead of searching.
     """
-    stage = _Stage(graph, cache.pricing(chip, options), options, cache)
+    stage = _Stage(graph, cache.pricing(chip, options), options, cache, decided or {})
     for node in order_nodes(graph) if order is None else order:
         stage.lower(node)
     calls = stage.finish()
@@ -100,11 +102,19 @@ def _nothing() -> Cycles:
 class _Stage:
     """Nodes lowered so far, where every value lies, and which ones have no place yet."""
 
-    def __init__(self, graph: Graph, pricing: Pricing, options: LoweringOptions, cache: LoweringCache) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        pricing: Pricing,
+        options: LoweringOptions,
+        cache: LoweringCache,
+        decided: Mapping[Node, tuple[Decision, ...]],
+    ) -> None:
         self.graph = graph
         self.pricing = pricing
         self.options = options
         self.cache = cache
+        self.decided = decided
         self.homes: dict[Value, TileMapping] = {}
         self.entries: list[tuple[Node, Call | Refusal]] = []
         self.host_results: set[Value] = set()
@@ -172,8 +182,7 @@ class _Stage:
                 operands.append(None)
                 continue
             home = self._home_of(value)
-            constant = home is None and value in self.graph.constants
-            operands.append(Operand(home, constant, node.inputs.index(value)))
+            operands.append(Operand(home, node.inputs.index(value)))
         return tuple(operands)
 
     def _home_of(self, value: Value) -> TileMapping | None:
@@ -211,14 +220,14 @@ class _Stage:
 
     def _lowered(self, node: Node, form: TileForm) -> Lowered:
         operands = self._operands(node, form)
-        pinned = tuple(self.options.pinned.get(node.name, ()))
-        described = tuple(
-            None if o is None else (o.home.key() if o.home else None, o.constant, o.same_as) for o in operands
-        )
-        key = (id(self.pricing), id(form), described, pinned)
+        decided = self.decided.get(node)
+        if decided is None:
+            decided = tuple(map(Decision, self.options.pinned.get(node.name, ())))
+        described = tuple(None if o is None else (o.home.key() if o.home else None, o.same_as) for o in operands)
+        key = (id(self.pricing), id(form), described, decided)
         found = self.cache.templates.get(key)
         if found is None:
-            builder = TemplateBuilder(node.op.kind, form, operands, self.pricing, pinned)
+            builder = TemplateBuilder(node.op.kind, form, operands, self.pricing, decided)
             found = Lowered(*builder.build())
             self.cache.templates[key] = found
             self.cache.by_template[found.template] = found

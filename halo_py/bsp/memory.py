@@ -208,4 +208,6 @@ def _largest(
             if isinstance(call, Call):
                 needed = int(cache.facts(call.template).temporary[tile])
                 found.append((f"temporaries of {call.node.name}", needed))
-    return tuple(sorted((entry for entry in found if entry[1]), key=lambda entry: (-entry[1], entry[0]))[:LARGEST_SHOWN])
+    return tuple(
+        sorted((entry for entry in found if entry[1]), key=lambda entry: (-entry[1], entry[0]))[:LARGEST_SHOWN]
+    )

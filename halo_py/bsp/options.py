@@ -23,8 +23,7 @@ class LoweringOptions:
     tiles: how many tiles of the chip take part. partials_type: type of contractions' partial sums. temporary_share:
     part of a tile's memory that one op may use beside its operands and results (PopLibs `availableMemoryProportion`).
     pinned: node name -> the splits of its kernels, in order; what is not named is searched. share_supersteps: whether
-    independent ops may run together. copied_constant_bytes: a constant of which a tile needs at most this much lies on
-    every tile that needs it instead of being sent each time.
+    independent ops may run together.
     """
 
     tiles: int
@@ -32,4 +31,3 @@ class LoweringOptions:
     temporary_share: float = 0.6
     pinned: Mapping[str, tuple[Split, ...]] = field(default_factory=_nothing_pinned)
     share_supersteps: bool = True
-    copied_constant_bytes: int = 256

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from halo_py.errors import InternalError
 from halo_py.tiling.exchange_cost import MovePrice, exchange_cycles, price_move
 from halo_py.tiling.plan import Cycles, Placement, Split
 from halo_py.tiling.vertex_cost import cycles
@@ -27,6 +29,18 @@ if TYPE_CHECKING:
     Chooser = Callable[[Kernel, Homes, tuple[bool, ...], TileMapping | None], Placement]
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """How a kernel call was cut, so that it can be cut again without a search.
+
+    `split` alone says it, unless `followed` is given: (a, o) means that every tile computes its box of access a (reads,
+    then writes), as operand o lies (-1: as the value lies that the call follows).
+    """
+
+    split: Split
+    followed: tuple[int, int] | None = None
+
+
 @dataclass(slots=True)
 class Pricing:
     """Plans and prices for one chip; placements of equal kernels with equal splits are one object."""
@@ -34,31 +48,65 @@ class Pricing:
     chip: Chip
     options: LoweringOptions
     chooser: Chooser | None = None
-    """Answers a plan instead of the search (tests)."""
+    """Answers a placement instead of the search (tests)."""
     _placements: dict[tuple[Kernel, Split], Placement] = field(
         default_factory=dict["tuple[Kernel, Split]", "Placement"]
     )
 
     @property
     def tiles(self) -> int:
-        """Tiles that take part."""
-        return self.options.tiles
+        """Tiles that are numbered: all of the chip's. Plans use the first `options.tiles`."""
+        return self.chip.tiles
 
-    def place(self, kernel: Kernel, split: Split) -> Placement:
-        """A kernel cut as a given split says."""
-        return self._placements.setdefault((kernel, split), Placement(kernel, split, self.tiles))
+    def decided(self, kernel: Kernel, decision: Decision, homes: Homes, follow: TileMapping | None) -> Placement:
+        """A kernel cut as decided before. Raises InternalError if the operands lie otherwise than they did then."""
+        if decision.followed is None:
+            return self._regular(kernel, decision.split)
+        number, operand = decision.followed
+        mapping = follow if operand < 0 else homes[operand]
+        access = (*kernel.reads, *kernel.writes)[number]
+        made = None if mapping is None else Placement.following(kernel, access, mapping, self.tiles)
+        if made is None or made.split != decision.split:
+            raise InternalError("an operand does not lie where it lay when the program was planned")
+        return made
 
     def choose(
         self, kernel: Kernel, homes: Homes, movable: tuple[bool, ...], follow: TileMapping | None
-    ) -> Placement:
+    ) -> tuple[Placement, Decision]:
         """The best placement of a kernel whose operands lie at `homes`."""
         if self.chooser is not None:
-            return self.chooser(kernel, homes, movable, follow)
+            chosen = self.chooser(kernel, homes, movable, follow)
+            return chosen, Decision(chosen.split)
         from halo_py.tiling.select import choose  # the search is not needed to load or time a program
 
         limit = int(self.options.temporary_share * self.chip.bytes_per_tile)
-        choice = choose(kernel, homes, movable, self.chip, self.tiles, limit, follow)
-        return self._placements.setdefault((kernel, choice.placement.split), choice.placement)
+        placement = choose(kernel, homes, movable, self.chip, self.options.tiles, limit, follow).placement
+        if placement.given is None:
+            return self._regular(kernel, placement.split), Decision(placement.split)
+        return placement, Decision(placement.split, self._followed(kernel, placement, homes, follow))
+
+    def _regular(self, kernel: Kernel, split: Split) -> Placement:
+        return self._placements.setdefault((kernel, split), Placement(kernel, split, self.tiles))
+
+    def _followed(
+        self, kernel: Kernel, placement: Placement, homes: Homes, follow: TileMapping | None
+    ) -> tuple[int, int]:
+        """Which access follows which mapping in this placement."""
+        for number, access in enumerate((*kernel.reads, *kernel.writes)):
+            for operand in (-1, number):
+                mapping = follow if operand < 0 else homes[number] if number < len(homes) else None
+                if mapping is None or prod(mapping.shape) != prod(access.shape):
+                    continue
+                again = Placement.following(kernel, access, mapping, self.tiles)
+                if again is not None and all(map(np.array_equal, again.boxes, placement.boxes)):
+                    return number, operand
+        raise InternalError("a placement follows nothing that is known")
+
+    def free_home(self, need: TileMapping, bits: int) -> TileMapping:
+        """Where a value that may lie anywhere should lie for this need."""
+        from halo_py.tiling.select import free_home
+
+        return free_home(need, bits, self.options.tiles)
 
     def price(self, home: TileMapping, need: TileMapping, bits: int, depth: int) -> MovePrice:
         """Bytes and fragments of one move."""
@@ -75,7 +123,8 @@ class Pricing:
     def class_cycles(self, kernel: Kernel, sizes: Bounds, steps: tuple[int, ...]) -> Cycles:
         """Cycles [classes, 3] of a vertex on iteration boxes of these sizes, all its serial steps together."""
         grain = np.array([axis.grain for axis in kernel.axes], np.int64)
-        grains = -(-(-(-sizes // grain)) // np.array(steps, np.int64))
+        whole_grains = -(-sizes // grain)
+        grains = -(-whole_grains // np.array(steps, np.int64))
         pieces = np.minimum(sizes, grains * grain)
         extents = tuple(np.ascontiguousarray(column) for column in pieces.T)
         once = self.work_cycles(kernel.codelet.work(extents, kernel), len(sizes))

@@ -1,4 +1,4 @@
-"""The BSP program: steps over tiles, with where every value lies. Data only; it stands below everything that makes or runs it.
+"""The BSP program: steps over tiles, with where every value lies. Data only; all that makes or runs it stands above.
 
 A `Template` is one op lowered once: its steps refer to *local* values. A `StageProgram` is what one IPU (group) runs
 for one
@@ -105,7 +105,12 @@ class Compute:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loop:
-    """`count` times `body`; after each iteration the `carried` local values (next, current) move, a copy on the tile."""
+    """`count` times `body`; after each iteration the `carried` local values (next, current) are copied on their tiles.
+
+    An exchange with slot (-1, k) brings carried value k to where an iteration starts with it: before the loop from where
+    it lies, at the end of the body from where the iteration left it. Fetches of what no iteration changes stand before
+    the loop; their slots stay filled through all iterations.
+    """
 
     count: int
     body: tuple[Exchange | Compute | Rename, ...]
@@ -167,8 +172,8 @@ class Call:
 class HostCall:
     """One node that runs on the host's processor, in program order: its operands leave the tiles, its results come back.
 
-    Bytes cross the host link (values that are constants or already on the host do not). The host's own computing time is not
-    predicted; the summary says so.
+    Bytes cross the host link (values that are constants or already on the host do not). The host's own computing time
+    is not predicted; the summary says so.
     """
 
     node: Node
@@ -182,8 +187,8 @@ class HostCall:
 class Superstep:
     """Calls that run together: their exchanges share a phase and their computes share a phase, step by step.
 
-    One call alone is the normal case; a HostCall always stands alone. `cycles` is what the group takes together (a HostCall:
-    its syncs only; the link's time is kept in seconds by timing).
+    One call alone is the normal case; a HostCall always stands alone. `cycles` is what the group takes together (a
+    HostCall: its syncs only; the link's time is kept in seconds by timing).
     """
 
     calls: tuple[Call | HostCall, ...]

@@ -26,9 +26,7 @@ MOST_TOGETHER = 8
 """Calls that may share a superstep."""
 
 
-def supersteps(
-    calls: Sequence[Call | HostCall], cache: LoweringCache, pricing: Pricing
-) -> tuple[Superstep, ...]:
+def supersteps(calls: Sequence[Call | HostCall], cache: LoweringCache, pricing: Pricing) -> tuple[Superstep, ...]:
     """The calls in order, grouped: a group takes in later calls that need nothing made by it or after it."""
     steps: list[Superstep] = []
     waiting = list(calls)
@@ -76,7 +74,7 @@ class _Cursor:
     steps: Sequence[PricedStep]
     at: int = 0
 
-    def take(self, kind: type[Exchange] | type[Compute]) -> PricedStep | None:
+    def take(self, kind: type[Exchange | Compute]) -> PricedStep | None:
         """The next step if it is of this kind."""
         if self.at < len(self.steps) and isinstance(self.steps[self.at].step, kind):
             self.at += 1
@@ -102,9 +100,7 @@ def _phases(
     return phases
 
 
-def _take_companions(
-    group: list[Call], waiting: list[Call | HostCall], cache: LoweringCache, pricing: Pricing
-) -> None:
+def _take_companions(group: list[Call], waiting: list[Call | HostCall], cache: LoweringCache, pricing: Pricing) -> None:
     """Moves calls from `waiting` into `group` while that saves time."""
     unmade: set[Value] = {value for call in group for value in call.node.outputs}
     position = looked = 0

@@ -25,13 +25,12 @@ from halo_py.bsp.program import (
 )
 from halo_py.ir.space import Access, Affine, Kernel, KernelCall, Repeat, TileForm, View
 from halo_py.ir.work import PartialsWork
-from halo_py.tiling.cost import spread_elements
 from halo_py.tiling.mapping import Ints, TileMapping
 
 if TYPE_CHECKING:
-    from halo_py.bsp.pricing import Pricing
+    from halo_py.bsp.pricing import Decision, Pricing
     from halo_py.tiling.exchange_cost import MovePrice
-    from halo_py.tiling.plan import Cycles, Placement, Split
+    from halo_py.tiling.plan import Placement, Split
 
 BodyStep = Exchange | Compute | Rename
 
@@ -43,12 +42,11 @@ CARRY_ATTEMPTS = 3
 class Operand:
     """An op's operand as its template sees it.
 
-    home: where it lies; None if it may be put where its first reader wants it. constant: whether it is a weight.
-    same_as: number of the first operand that is the same value.
+    home: where it lies; None if it may be put where its first reader wants it. same_as: number of the first operand
+    that is the same value.
     """
 
     home: TileMapping | None
-    constant: bool
     same_as: int
 
 
@@ -57,14 +55,14 @@ class _Emitted:
     """What has been lowered so far; copied before a loop body is tried, to be able to start over."""
 
     calls: list[Kernel] = field(default_factory=list[Kernel])
-    splits: list[Split] = field(default_factory=list["Split"])
+    decisions: list[Decision] = field(default_factory=list["Decision"])
     homes: dict[int, TileMapping] = field(default_factory=dict[int, TileMapping])
     priced: list[PricedStep] = field(default_factory=list[PricedStep])
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
 
     def copy(self) -> _Emitted:
         return _Emitted(
-            list(self.calls), list(self.splits), dict(self.homes), list(self.priced), self.lifetimes.copy()
+            list(self.calls), list(self.decisions), dict(self.homes), list(self.priced), self.lifetimes.copy()
         )
 
 
@@ -81,18 +79,22 @@ class TemplateBuilder:
     """Lowers one tile form. `operands[i]` describes op operand i (None if it is omitted or has no local value)."""
 
     def __init__(
-        self, name: str, form: TileForm, operands: Sequence[Operand | None], pricing: Pricing, pinned: Sequence[Split]
+        self,
+        name: str,
+        form: TileForm,
+        operands: Sequence[Operand | None],
+        pricing: Pricing,
+        decided: Sequence[Decision],
     ) -> None:
         self.name = name
         self.form = form
         self.operands = operands
         self.pricing = pricing
-        self.pinned = pinned
+        self.decided = decided
         self.emitted = _Emitted()
         self.view_source: dict[int, int] = {}
         self.input_homes: dict[int, TileMapping] = {}
         self.twins: dict[int, list[int]] = {}
-        self.constants: set[int] = set()
         self.serial_steps: dict[Move, int] = {}
         """In how many serial pieces a move's bytes arrive, so that a tile has room for one piece at a time."""
         self._bind_operands()
@@ -105,14 +107,12 @@ class TemplateBuilder:
             leader = first.setdefault(operand.same_as, local)
             self.twins.setdefault(leader, []).append(local)
             self.twins[local] = self.twins[leader]
-            if operand.constant:
-                self.constants.add(local)
             if operand.home is not None:
                 self.emitted.homes[local] = operand.home
                 self.input_homes[local] = operand.home
 
-    def build(self) -> tuple[Template, TemplateFacts, tuple[Split, ...]]:
-        """The template, its per-tile facts and the splits chosen for its kernels.
+    def build(self) -> tuple[Template, TemplateFacts, tuple[Decision, ...]]:
+        """The template, its per-tile facts and the decisions made for its kernels.
 
         Homes of the operands that had none are in the template; an operand that nothing read stays without one.
         """
@@ -125,7 +125,7 @@ class TemplateBuilder:
             else:
                 steps.extend(self._step(step, None))
         facts = self._facts(has_loop)
-        return self._template(tuple(steps), facts), facts, tuple(self.emitted.splits)
+        return self._template(tuple(steps), facts), facts, tuple(self.emitted.decisions)
 
     # homes ------------------------------------------------------------------------------------------------------
 
@@ -144,24 +144,6 @@ class TemplateBuilder:
         for number in self.twins.get(root, [root]):
             self.input_homes[number] = self.emitted.homes[number]
         return self.emitted.homes[local]
-
-    def _resting_place(self, local: int, need: TileMapping) -> TileMapping:
-        """Where an operand lies between uses: on the tiles that need it, each element once.
-
-        A constant of which every tile needs only little stays on all of them.
-        """
-        bits = self.form.values[local].dtype.bits
-        apart = need.disjoint()
-        if apart is None:
-            linear = TileMapping.linear(self.form.values[local].elements, bits, self.pricing.tiles)
-            return linear.viewed(need.shape) or linear
-        root = local
-        while root in self.view_source:
-            root = self.view_source[root]
-        largest = int(need.volume.max(initial=0)) * bits
-        if root in self.constants and largest <= 8 * self.pricing.options.copied_constant_bytes and apart.same_as(need):
-            return need
-        return apart.spread(spread_elements(bits))
 
     # steps ------------------------------------------------------------------------------------------------------
 
@@ -183,8 +165,8 @@ class TemplateBuilder:
         kernel = _lowered_kernel(call.kernel)
         number = len(self.emitted.calls)
         self.emitted.calls.append(kernel)
-        placement, split = self._placement(kernel, number, call, loop)
-        self.emitted.splits.append(split)
+        placement, decision = self._placement(kernel, number, call, loop)
+        self.emitted.decisions.append(decision)
         steps: list[BodyStep] = []
         moves = self._fetches(kernel, number, call, placement, loop)
         if moves:
@@ -198,18 +180,18 @@ class TemplateBuilder:
 
     def _placement(
         self, kernel: Kernel, number: int, call: KernelCall, loop: _LoopScope | None
-    ) -> tuple[Placement, Split]:
-        if number < len(self.pinned):
-            placement = self.pricing.place(kernel, self.pinned[number])
-            return placement, placement.split
+    ) -> tuple[Placement, Decision]:
         homes = tuple(self._home(local) for local in call.inputs)
+        follow = None if call.follows is None else self._home(call.follows)
+        if number < len(self.decided):
+            decision = self.decided[number]
+            return self.pricing.decided(kernel, decision, homes, follow), decision
+        # what a loop fetches once, before it starts, should not steer how an iteration is cut
         movable = tuple(
             home is None or (loop is not None and local not in loop.written)
             for local, home in zip(call.inputs, homes, strict=True)
         )
-        follow = None if call.follows is None else self._home(call.follows)
-        placement = self.pricing.choose(kernel, homes, movable, follow)
-        return placement, placement.split
+        return self.pricing.choose(kernel, homes, movable, follow)
 
     def _fetches(
         self, kernel: Kernel, number: int, call: KernelCall, placement: Placement, loop: _LoopScope | None
@@ -223,7 +205,7 @@ class TemplateBuilder:
             swept = _swept(need, kernel, access, loop.count) if loop and indexed else need
             home = self._home(local)
             if home is None:
-                home = self._place(local, self._resting_place(local, swept))
+                home = self._place(local, self.pricing.free_home(swept, self.form.values[local].dtype.bits))
             self.emitted.lifetimes.read(local)
             once = loop is not None and local not in loop.written
             wanted = swept if once else need
@@ -244,10 +226,11 @@ class TemplateBuilder:
         view = home.viewed(need.shape)
         if view is not None and view.same_as(need):
             return None
-        price = self.pricing.price(home if view is None else view, need, self.form.values[local].dtype.bits, 1)
+        lying = home if view is None else view
+        price = self.pricing.price(lying, need, self.form.values[local].dtype.bits, 1)
         if view is not None and price.total_bytes == 0 and not indexed:
             return None
-        return self._priced_move(local, home, need, slot, price, indexed=indexed), price
+        return self._priced_move(local, lying, need, slot, price, indexed=indexed), price
 
     def _priced_move(
         self,
@@ -316,8 +299,8 @@ class TemplateBuilder:
         results: list[TileMapping] = []
         lifetimes = self.emitted.lifetimes
         bits = kernel.partials_type.bits
-        for index, (local, home) in enumerate(zip(call.outputs, placement.writes, strict=True)):
-            result = home.spread(spread_elements(bits))
+        written = zip(call.outputs, placement.writes, placement.results, strict=True)
+        for index, (local, home, result) in enumerate(written):
             price = self.pricing.price(home, result, bits, placement.depth)
             slot = (number, len(kernel.reads) + index)
             moves.append((self._priced_move(local, home, result, slot, price, depth=placement.depth), price))
@@ -333,9 +316,7 @@ class TemplateBuilder:
             self._settle(local, result)
         return steps
 
-    def _combine_group(
-        self, kernel: Kernel, number: int, local: int, result: TileMapping, depth: int
-    ) -> CombineGroup:
+    def _combine_group(self, kernel: Kernel, number: int, local: int, result: TileMapping, depth: int) -> CombineGroup:
         assert kernel.combine is not None
         volumes, counts = np.unique(result.volume, return_counts=True)
         work = PartialsWork(
@@ -538,7 +519,7 @@ def _is_indexed(kernel: Kernel, access: Access) -> bool:
 
 
 def _lowered_kernel(kernel: Kernel) -> Kernel:
-    """The kernel; one that writes a slice per iteration never leaves partial sums, so that each slice is written once."""
+    """The kernel; one that writes a slice per iteration leaves no partial sums, so that a slice is written once."""
     if kernel.combine is not None and any(_is_indexed(kernel, access) for access in kernel.writes):
         return replace(kernel, combine=None)
     return kernel

@@ -11,7 +11,7 @@ from halo_py.ir.builder import GraphBuilder
 from halo_py.ir.graph import Graph
 from halo_py.ops import load_ops
 from halo_py.ops.contraction import MatMul
-from halo_py.ops.elementwise import Add, Exp, Mul
+from halo_py.ops.elementwise import Add, Mul, Tanh
 from halo_py.targets import load_target
 from halo_py.types import DType, TensorType
 from tests.bsp.planner import LongestFirst
@@ -27,7 +27,7 @@ def weights(*shape: int, seed: int = 0) -> np.ndarray[tuple[int, ...], np.dtype[
 
 
 def layers(count: int = 3, rows: int = 32, width: int = 64) -> Graph:
-    """`count` equal layers x -> exp(x W + b) + x."""
+    """`count` equal layers x -> tanh(x W + b) + x."""
     builder = GraphBuilder("layers")
     x = builder.input("x", TensorType(DType.FLOAT32, (rows, width)))
     for number in range(count):
@@ -35,7 +35,7 @@ def layers(count: int = 3, rows: int = 32, width: int = 64) -> Graph:
         b = builder.constant(weights(width, seed=100 + number), f"b{number}")
         (y,) = builder.add(MatMul(), [x, w], name=f"matmul{number}")
         (y,) = builder.add(Add(), [y, b], name=f"bias{number}")
-        (y,) = builder.add(Exp(), [y], name=f"exp{number}")
+        (y,) = builder.add(Tanh(), [y], name=f"tanh{number}")
         (x,) = builder.add(Add(), [y, x], name=f"residual{number}")
     return builder.finish([x])
 
