@@ -17,6 +17,13 @@ FAMILIES = (
     "conversion",
     "fused",
     "reduction",
+    "contraction",
+    "einsum",
+    "convolution",
+    "conv_transpose",
+    "reshaping",
+    "movement",
+    "slicing",
 )
 """Modules of this package that declare ops."""
 

@@ -296,5 +296,5 @@ class MatMulInteger(Op):
         b = random.integers(-128, 128, (7, 3)).astype(np.int8)
         yield Sample(cls(), (a, b))
         yield Sample(cls(), (a, b, np.asarray(12, np.uint8), np.asarray([3, -4, 5], np.int8)))
-        yield Sample(cls(), (a[0], b, np.arange(5).astype(np.uint8), None))
+        yield Sample(cls(), (a[0], b, np.arange(5).astype(np.uint8).reshape(5, 1), None))
         yield Sample(cls(), (a, b, np.arange(10).astype(np.uint8).reshape(2, 5, 1), np.asarray([7], np.int8)))

@@ -31,7 +31,8 @@ def is_judged(sample: Sample) -> bool:
     """Whether the sample can be a one-node ONNX model with tensor operands."""
     declaration = sample.op.declaration
     tensors = all(value is None or isinstance(value, np.ndarray) for value in sample.inputs)
-    return declaration.onnx is not None and tensors and not sample.bodies and sample.input_types is None
+    fused = getattr(sample.op, "epilogue", None) is not None
+    return declaration.onnx is not None and tensors and not (sample.bodies or fused) and sample.input_types is None
 
 
 def one_node_model(sample: Sample, output_types: Sequence[DType]) -> onnx.ModelProto:
