@@ -36,6 +36,29 @@ def cut(extent: int, ways: int, grain: int = 1) -> tuple[Ints, Ints]:
     return marks[:-1], marks[1:]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Grid:
+    """The distinct boxes of a mapping, dimension by dimension.
+
+    low[d], high[d] are the distinct intervals along dimension d, in rising order; `code` [boxes, rank] says which
+    interval each box takes; `number` [boxes] is the distinct box it is, `counts` how many tiles hold each distinct box
+    and `first` a tile position that holds it. `full`: every combination of intervals occurs.
+    """
+
+    low: tuple[Ints, ...]
+    high: tuple[Ints, ...]
+    code: Ints
+    number: Ints
+    counts: Ints
+    first: Ints
+    full: bool
+
+    @property
+    def disjoint(self) -> bool:
+        """Whether no two intervals of a dimension overlap, so that no two distinct boxes do."""
+        return all(bool((low[1:] >= high[:-1]).all()) for low, high in zip(self.low, self.high, strict=True))
+
+
 @dataclass(frozen=True, eq=False)
 class TileMapping:
     """Boxes [low, high) of `shape`, box i on tile `tiles[i]`. Tiles that hold nothing do not appear.
@@ -90,22 +113,54 @@ class TileMapping:
     @cached_property
     def is_partition(self) -> bool:
         """Whether every element lies in exactly one box."""
-        return int(self.volume.sum()) == prod(self.shape) and not self._boxes_repeat
+        if self._cache.get("partition"):
+            return True
+        grid = self.grid
+        if int(self.volume.sum()) != prod(self.shape) or len(grid.counts) != len(self.tiles):
+            return False
+        return grid.disjoint or not _any_overlap(self.low, self.high)
 
     @cached_property
-    def _boxes_repeat(self) -> bool:
-        return len(self.distinct[0]) != len(self.tiles)
+    def grid(self) -> Grid:
+        """The distinct boxes, dimension by dimension."""
+        boxes = len(self.tiles)
+        code = np.zeros((boxes, self.rank), np.int64)
+        number = np.zeros(boxes, np.int64)
+        lows: list[Ints] = []
+        highs: list[Ints] = []
+        combinations = 1
+        for dimension, extent in enumerate(self.shape):
+            low, high = self.low[:, dimension], self.high[:, dimension]
+            pair = low * (extent + 1) + high
+            if boxes == 0 or (pair == pair[0]).all():
+                lows.append(low[:1])
+                highs.append(high[:1])
+                continue
+            values, code[:, dimension] = np.unique(pair, return_inverse=True)
+            lows.append(values // (extent + 1))
+            highs.append(values % (extent + 1))
+            combinations *= len(values)
+            if combinations >= 1 << 62:  # the codes seen so far, renumbered, leave room for more
+                number = np.unique(number, return_inverse=True)[1].astype(np.int64)
+                combinations = (boxes + 1) * len(values)
+            number = number * len(values) + code[:, dimension]
+        _values, first, inverse, counts = np.unique(number, return_index=True, return_inverse=True, return_counts=True)
+        full = len(counts) == prod(len(values) for values in lows)
+        return Grid(
+            tuple(lows),
+            tuple(highs),
+            code,
+            inverse.astype(np.int64),
+            counts.astype(np.int64),
+            first.astype(np.int64),
+            full,
+        )
 
-    @cached_property
+    @property
     def distinct(self) -> tuple[Bounds, Bounds, Ints, Ints]:
         """The distinct boxes: their low, high, how many tiles hold each, and for each tile the number of its box."""
-        both = np.concatenate([self.low, self.high], axis=1)
-        if both.shape[1] == 0:
-            ones = np.zeros(len(self.tiles), np.int64)
-            return self.low[:1], self.high[:1], np.array([len(self.tiles)]), ones
-        rows, inverse, counts = np.unique(both, axis=0, return_inverse=True, return_counts=True)
-        rank = self.rank
-        return rows[:, :rank], rows[:, rank:], counts.astype(np.int64), inverse.reshape(-1).astype(np.int64)
+        grid = self.grid
+        return self.low[grid.first], self.high[grid.first], grid.counts, grid.number
 
     def elements_on(self, tiles: int) -> Ints:
         """Elements per tile for all `tiles` tiles."""
@@ -141,23 +196,45 @@ class TileMapping:
             return self
         if shape not in self._cache:
             bounds = _view_boxes(self.shape, shape, self.low, self.high)
-            self._cache[shape] = None if bounds is None else TileMapping(shape, self.tiles, *bounds)
+            viewed = None if bounds is None else TileMapping(shape, self.tiles, *bounds)
+            if viewed is not None and "is_partition" in self.__dict__:
+                viewed._cache["partition"] = self.is_partition
+            self._cache[shape] = viewed
         found = self._cache[shape]
         return found if isinstance(found, TileMapping) else None
 
-    def spread(self) -> TileMapping:
-        """Each box shared by several tiles is cut into that many parts, one per tile: nothing is held twice.
+    def spread(self, minimum_elements: int = 1) -> TileMapping:
+        """Each box shared by several tiles is cut into parts, one per tile: nothing is held twice.
 
-        Tiles whose part is empty (more tiles than elements along every dimension) hold nothing.
+        A part has at least `minimum_elements` (but a box has one part at least), so some of the tiles may hold nothing.
         """
-        _low, _high, counts, inverse = self.distinct
-        if len(counts) == len(self.tiles):
+        grid = self.grid
+        if len(grid.counts) == len(self.tiles):
             return self
-        order = np.argsort(inverse, kind="stable")
-        first = np.concatenate([[0], np.cumsum(counts)[:-1]])
-        rank_in_group = np.empty(len(self.tiles), np.int64)
-        rank_in_group[order] = np.arange(len(self.tiles)) - first[inverse[order]]
-        low, high = _cut_boxes(self.low, self.high, rank_in_group, counts[inverse])
+        order = np.argsort(grid.number, kind="stable")
+        first = np.concatenate([[0], np.cumsum(grid.counts)[:-1]])
+        part = np.empty(len(self.tiles), np.int64)
+        part[order] = np.arange(len(self.tiles)) - first[grid.number[order]]
+        parts = np.minimum(grid.counts[grid.number], np.maximum(1, self.volume // max(1, minimum_elements)))
+        low, high = _cut_boxes(self.low, self.high, part, parts)
+        made = TileMapping.of(self.shape, self.tiles, low, high)
+        if grid.disjoint and int(made.volume.sum()) == prod(self.shape):
+            made._cache["partition"] = True
+        return made
+
+    def disjoint(self) -> TileMapping | None:
+        """Boxes that overlap their neighbours (windows) or leave gaps (strides) made to meet: box i ends where its next
+        neighbour starts. Tiles that held equal boxes still do. None if the boxes are not a full grid.
+        """
+        grid = self.grid
+        if not grid.full or not len(self.tiles):
+            return None
+        low, high = np.empty_like(self.low), np.empty_like(self.high)
+        for dimension, (lows, extent) in enumerate(zip(grid.low, self.shape, strict=True)):
+            marks = np.append(lows, extent)
+            marks[0] = 0
+            low[:, dimension] = marks[grid.code[:, dimension]]
+            high[:, dimension] = marks[grid.code[:, dimension] + 1]
         return TileMapping.of(self.shape, self.tiles, low, high)
 
     def shifted(self, start: int, tiles: int) -> TileMapping:
@@ -186,8 +263,8 @@ def _cut_boxes(low: Bounds, high: Bounds, part: Ints, parts: Ints) -> tuple[Boun
 
 
 def _largest_factor(parts: Ints, size: Ints) -> Ints:
-    """Per entry: how many ways to cut a dimension of `size` when `parts` are wanted; all of them if it is long enough."""
-    return np.where(size >= parts, parts, np.maximum(1, np.minimum(size, parts)))
+    """Per entry: how many ways to cut a dimension of `size` when `parts` are wanted."""
+    return np.maximum(1, np.minimum(size, parts))
 
 
 def _view_boxes(old: tuple[int, ...], new: tuple[int, ...], low: Bounds, high: Bounds) -> tuple[Bounds, Bounds] | None:
@@ -255,6 +332,24 @@ def _split(shape: tuple[int, ...], dims: list[int], flat: tuple[Ints, Ints], low
             return False
         settled |= spans
     return True
+
+
+def _any_overlap(low: Bounds, high: Bounds) -> bool:
+    """Whether any two boxes have an element in common."""
+    rows = max(1, _MOST_PAIRS // max(1, len(low)))
+    for start in range(0, len(low), rows):
+        some = slice(start, start + rows)
+        meets = np.ones((len(low[some]), len(low)), bool)
+        for dimension in range(low.shape[1]):
+            a, b = low[:, dimension], high[:, dimension]
+            meets &= (a[some, None] < b[None]) & (a[None] < b[some, None])
+        if int(meets.sum()) > len(meets):
+            return True
+    return False
+
+
+_MOST_PAIRS = 1 << 18
+"""Pairs of boxes compared at once."""
 
 
 def boxes_of(mapping: TileMapping, indices: Sequence[int]) -> list[tuple[slice, ...]]:

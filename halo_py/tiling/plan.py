@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from halo_py.ir.space import Kernel
+from halo_py.ir.space import Affine, Kernel
 from halo_py.tiling.mapping import Ints, TileMapping, cut
 
 if TYPE_CHECKING:
@@ -53,10 +53,14 @@ class Placement:
     kernel: Kernel
     split: Split
     machine_tiles: int
+    given: tuple[Ints, Bounds, Bounds] | None = None
+    """Tile numbers and boxes of a placement that follows an operand; `split` then only counts the pieces per axis."""
 
     @cached_property
     def boxes(self) -> tuple[Ints, Bounds, Bounds]:
         """Tile numbers and iteration boxes."""
+        if self.given is not None:
+            return self.given
         axes = self.kernel.axes
         count = self.split.tiles
         index = np.arange(count, dtype=np.int64)
@@ -74,6 +78,34 @@ class Placement:
         tiles = (self.split.start + index) % self.machine_tiles
         return tiles[keep], low[keep], high[keep]
 
+    @staticmethod
+    def following(kernel: Kernel, access: Access, mapping: TileMapping, machine_tiles: int) -> Placement | None:
+        """The placement in which every tile computes what belongs to its own box of one operand.
+
+        `mapping` says where that operand (`access`, a read or a write of the kernel) lies; axes that the operand lacks
+        run entirely on every tile. A box held by several tiles is shared out among them. None if no such placement
+        exists: the access is a window or reads whole dimensions, an axis would be cut that may not be, or a
+        reduction would be cut.
+        """
+        axes = _plain_axes(access)
+        viewed = mapping.viewed(access.shape)
+        if axes is None or viewed is None:
+            return None
+        viewed = viewed.spread()
+        if not viewed.is_partition:
+            return None
+        low = np.zeros((len(viewed.tiles), len(kernel.axes)), np.int64)
+        high = np.empty_like(low)
+        high[:] = np.array(kernel.extents, np.int64)
+        for dimension, axis in enumerate(axes):
+            if axis is not None:
+                low[:, axis], high[:, axis] = viewed.low[:, dimension], viewed.high[:, dimension]
+        if not _may_cut(kernel, low, high):
+            return None
+        ways = tuple(len(np.unique(low[:, axis])) for axis in range(len(kernel.axes)))
+        split = Split(ways, (1,) * len(ways), tuple(range(len(ways))))
+        return Placement(kernel, split, machine_tiles, (viewed.tiles, low, high))
+
     def operand(self, access: Access) -> TileMapping:
         """What each tile touches of an operand, as boxes of `access.shape`."""
         tiles, low, high = self.boxes
@@ -89,6 +121,14 @@ class Placement:
     def writes(self) -> tuple[TileMapping, ...]:
         """What each tile writes of each result (partial sums when a reduce axis is cut: several tiles, same box)."""
         return tuple(self.operand(access) for access in self.kernel.writes)
+
+    @cached_property
+    def results(self) -> tuple[TileMapping, ...]:
+        """Where finished results lie: what each tile writes or, of partial sums, the part that it adds up."""
+        if self.depth == 1:
+            return self.writes
+        bits = self.kernel.partials_type.bits
+        return tuple(write.spread(combine_elements(bits)) for write in self.writes)
 
     @property
     def depth(self) -> int:
@@ -120,8 +160,59 @@ class KernelPlan:
     combine_cycles: Cycles
     bytes_always: int
     bytes_temporary: int
+    sync_cycles: Cycles = field(default_factory=lambda: np.zeros(3))
+    """Syncs and control program of all phases."""
 
     @property
     def cycles(self) -> Cycles:
         """All of it, without syncs."""
         return self.vertex_cycles + self.exchange_cycles + self.combine_cycles
+
+    @property
+    def total_cycles(self) -> Cycles:
+        """All of it, with syncs."""
+        return self.cycles + self.sync_cycles
+
+
+COMBINE_BYTES = 16
+"""A tile adds up partials of at least so many bytes (one vector of accumulators)."""
+
+
+def combine_elements(bits: int) -> int:
+    """Least results that a tile adds up when partial sums of `bits` each are shared out."""
+    return max(1, COMBINE_BYTES * 8 // bits)
+
+
+def _plain_axes(access: Access) -> list[int | None] | None:
+    """The axis of each dimension (None: a dimension of one element), if every dimension is an axis of its own."""
+    axes: list[int | None] = []
+    for dim, extent in zip(access.dims, access.shape, strict=True):
+        if extent == 1:
+            axes.append(None)
+        elif isinstance(dim, Affine) and dim.offset == 0 and len(dim.terms) == 1 and dim.terms[0][1] == 1:
+            axes.append(dim.terms[0][0])
+        else:
+            return None
+    used = [axis for axis in axes if axis is not None]
+    return axes if len(set(used)) == len(used) else None
+
+
+def _may_cut(kernel: Kernel, low: Bounds, high: Bounds) -> bool:
+    """Whether boxes cut only parallel axes, and those in whole grains where the grain is more than a vector."""
+    for number, (axis, extent) in enumerate(zip(kernel.axes, kernel.extents, strict=True)):
+        cut_here = (low[:, number] > 0) | (high[:, number] < extent)
+        if not cut_here.any():
+            continue
+        if axis.role != "parallel":
+            return False
+        in_grains = (low[:, number] % axis.grain == 0) & (
+            (high[:, number] % axis.grain == 0) | (high[:, number] == extent)
+        )
+        is_vector = axis.grain * min((dtype.bits for dtype in kernel.write_types), default=8) <= VECTOR_BITS
+        if not (is_vector or in_grains.all()):
+            return False
+    return True
+
+
+VECTOR_BITS = 64
+"""A grain of at most so many bits is for speed only; a larger one is part of the kernel's meaning."""
