@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import tomllib
 import venv
 from pathlib import Path
 
 from tests.models.cache import cache_root, locked
 
-_REQUIREMENTS = ("torch==2.13.0", "transformers==5.23.0", "onnxscript==0.7.2", "onnx==1.23.2")
+_PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 # Raise when the made files change, so that no cache keeps the old ones.
 _RECIPE = 1
 _MAKER = Path(__file__).with_name("make_torch_models.py")
@@ -47,15 +48,22 @@ def _made_folder() -> Path:
 
 def _torch_python() -> Path:
     """The interpreter of the environment that holds PyTorch."""
-    recipe = hashlib.sha256(repr(_REQUIREMENTS).encode()).hexdigest()[:12]
+    requirements = _requirements()
+    recipe = hashlib.sha256(" ".join(requirements).encode()).hexdigest()[:12]
     folder = cache_root() / f"torch-venv-{recipe}"
     python = folder / "bin" / "python"
     done = folder / "complete"
     if not done.exists():
         venv.create(folder, with_pip=True, clear=True)
-        _run([str(python), "-m", "pip", "install", "--quiet", *_REQUIREMENTS], dict(os.environ))
+        _run([str(python), "-m", "pip", "install", "--quiet", *requirements], dict(os.environ))
         done.touch()
     return python
+
+
+def _requirements() -> list[str]:
+    """The distribution's extra `judge`."""
+    project = tomllib.loads(_PROJECT.read_text(encoding="utf-8"))["project"]
+    return sorted(project["optional-dependencies"]["judge"])
 
 
 def _run(command: list[str], environment: dict[str, str]) -> None:
