@@ -68,8 +68,11 @@ def load_chip(name: str) -> Chip:
 
 def available() -> tuple[str, ...]:
     """Names of all systems: built-in ones and those of other packages."""
-    built_in = {path.stem for path in _FOLDER.glob("*.toml") if not path.stem.startswith(_CHIP_PREFIX)}
-    return tuple(sorted(built_in | _third_party().keys(), key=_natural))
+    return tuple(sorted(_built_in_systems() | _third_party().keys(), key=_natural))
+
+
+def _built_in_systems() -> set[str]:
+    return {path.stem for path in _FOLDER.glob("*.toml") if not path.stem.startswith(_CHIP_PREFIX)}
 
 
 def available_chips() -> tuple[str, ...]:
@@ -115,6 +118,12 @@ def describe(system: System) -> list[TargetRow]:
     return rows + [TargetRow(n, v, None, None, unit, "derived", False) for n, (v, unit) in derived.items()]
 
 
+def clear_cache() -> None:
+    """Forgets loaded machines, so that files are read again."""
+    _load_name.cache_clear()
+    _built_in_chip.cache_clear()
+
+
 def _text_row(name: str, value: str, about: str) -> TargetRow:
     return TargetRow(name, value, None, None, "", "", False, about)
 
@@ -151,6 +160,10 @@ def _load_name(name: str) -> System:
             return _copies(_load_name(counted[1]), int(counted[2]), name)
         if (found := _third_party().get(name)) is not None:
             return _third_party_system(found)
+    if name in available_chips():
+        systems = sorted(_built_in_systems(), key=_natural)
+        made_of_it = ", ".join(system for system in systems if _load_name(system).chip.name == name)
+        raise TargetError(f"unknown target {name!r}", hint=f"{name} is a chip; systems made of it: {made_of_it}")
     hint = _suggestion(name, available()) + " A path ending in .toml also works."
     raise TargetError(f"unknown target {name!r}", hint=hint)
 

@@ -15,6 +15,7 @@ from halo_py.errors import TargetError
 from halo_py.ir.work import (
     ContractionWork,
     CopyWork,
+    Count,
     FillWork,
     GatherWork,
     MapWork,
@@ -138,32 +139,32 @@ def test_empty_boxes_cost_nothing(kind: str) -> None:
             assert (cycles(empty, chip()) == 0).all(), (work, name)
 
 
-@pytest.mark.parametrize(
-    ("make", "grows", "least_ratio"),
-    [
-        # two elements for a worker cost more than three in the source's table of short runs
-        (lambda n: ContractionWork(1, 1, n, 64, 64, input_type="float16", partials_type="float16"), (1, 600), 0.9),
-        (lambda n: ContractionWork(1, 1, 64, n, 64, input_type="float16", partials_type="float16"), (1, 600), 1),
-        (lambda n: ContractionWork(1, 1, 64, 64, n, input_type="float32"), (1, 600), 1),
-        (lambda n: ContractionWork(n, 1, 64, 8, 8), (1, 100), 1),
-        (lambda n: MapWork(n, ("add",)), (1, 3000), 1),
-        (lambda n: MapWork(n, ("gelu_tanh",), "float16"), (1, 3000), 1),
-        (lambda n: MapWork(n, ("exp", "add"), "float16", fused=True), (1, 3000), 1),
-        # casts and runs reduced to one value pay for each bit of the remainder
-        (lambda n: MapWork(n, ("cast",), "float32", "float16"), (1, 3000), 0.94),
-        (lambda n: ReduceWork(1, n, input_type="float16"), (1, 3000), 0.88),
-        (lambda n: ReduceWork(n, 64, contiguous=False), (1, 3000), 1),
-        (lambda n: PartialsWork(n, 8), (1, 3000), 1),
-        (lambda n: PartialsWork(512, n), (1, 100), 1),
-        # a worker with the last of one row and the first of the next pays for two part rows
-        (lambda n: WindowWork(8, n, 16, 9), (1, 200), 0.8),
-        (lambda n: GatherWork(n, 64, n), (1, 1000), 1),
-        (lambda n: CopyWork(n, 4), (1, 3000), 1),
-        (lambda n: SortWork(4, n, n), (1, 1000), 1),
-        (lambda n: RandomWork(n), (1, 3000), 1),
-    ],
-)
-def test_more_work_costs_no_less(make: Callable[[Any], Work], grows: tuple[int, int], least_ratio: float) -> None:
+GROWING: list[tuple[Callable[[Count], Work], tuple[int, int], float]] = [
+    # two elements for a worker cost more than three in the source's table of short runs
+    (lambda n: ContractionWork(1, 1, n, 64, 64, input_type="float16", partials_type="float16"), (1, 600), 0.9),
+    (lambda n: ContractionWork(1, 1, 64, n, 64, input_type="float16", partials_type="float16"), (1, 600), 1),
+    (lambda n: ContractionWork(1, 1, 64, 64, n, input_type="float32"), (1, 600), 1),
+    (lambda n: ContractionWork(n, 1, 64, 8, 8), (1, 100), 1),
+    (lambda n: MapWork(n, ("add",)), (1, 3000), 1),
+    (lambda n: MapWork(n, ("gelu_tanh",), "float16"), (1, 3000), 1),
+    (lambda n: MapWork(n, ("exp", "add"), "float16", fused=True), (1, 3000), 1),
+    # casts and runs reduced to one value pay for each bit of the remainder
+    (lambda n: MapWork(n, ("cast",), "float32", "float16"), (1, 3000), 0.94),
+    (lambda n: ReduceWork(1, n, input_type="float16"), (1, 3000), 0.88),
+    (lambda n: ReduceWork(n, 64, contiguous=False), (1, 3000), 1),
+    (lambda n: PartialsWork(n, 8), (1, 3000), 1),
+    (lambda n: PartialsWork(512, n), (1, 100), 1),
+    # a worker with the last of one row and the first of the next pays for two part rows
+    (lambda n: WindowWork(8, n, 16, 9), (1, 200), 0.8),
+    (lambda n: GatherWork(n, 64, n), (1, 1000), 1),
+    (lambda n: CopyWork(n, 4), (1, 3000), 1),
+    (lambda n: SortWork(4, n, n), (1, 1000), 1),
+    (lambda n: RandomWork(n), (1, 3000), 1),
+]
+
+
+@pytest.mark.parametrize(("make", "grows", "least_ratio"), GROWING)
+def test_more_work_costs_no_less(make: Callable[[Count], Work], grows: tuple[int, int], least_ratio: float) -> None:
     nominal = cycles(make(np.arange(*grows)), chip())[:, 1]
     assert (nominal[1:] >= least_ratio * nominal[:-1]).all()
     assert nominal[-1] > nominal[0]
@@ -194,7 +195,8 @@ def test_workers_share_a_field_as_a_loop_over_positions_does(rows: int, width: i
 def test_variants() -> None:
     def chosen(**kwargs: Any) -> str:
         base: dict[str, Any] = {"groups": 1, "rows": 1, "row_width": 96, "in_channels": 64, "out_channels": 64}
-        work = ContractionWork(**{**base, "input_type": "float16", "partials_type": "float16", **kwargs})
+        base |= {"input_type": "float16", "partials_type": "float16"}
+        work = ContractionWork(**(base | kwargs))
         return str(variant(work, chip()))
 
     assert chosen() == "amp-1x1"

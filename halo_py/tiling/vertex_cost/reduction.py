@@ -196,7 +196,7 @@ def partials_cycles(work: PartialsWork, chip: Chip) -> Cycles:
 
 
 def _add_partials(outputs: Counts, depth: Counts, half: bool, half_out: bool, chip: Chip, size: float) -> Counts:
-    """The cheaper of the two vertices on whole accumulators; the fast one while its block is a small share of the tile."""
+    """The cheaper of the two vertices on whole accumulators; the fast one only for a small share of the tile."""
     accumulator = 8 if half else 4
     padded = ceil_div(outputs, accumulator) * accumulator
     fast = reduce_add_single_input(padded, depth - 1, half, half_out, chip.workers)
