@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -35,9 +36,16 @@ def test_unknown_names_are_refused() -> None:
         _ = halo_py.nonsense  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
 
 
+def _copy_of_sources(target: Path) -> Path:
+    """The checkout without what earlier builds left in it."""
+    leave_out = shutil.ignore_patterns(".*", "build", "*.egg-info", "__pycache__", "node_modules")
+    return shutil.copytree(_ROOT, target, ignore=leave_out)
+
+
 @pytest.mark.slow
 def test_wheel_holds_every_module_and_data_file_and_nothing_else(tmp_path: Path) -> None:
-    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(_ROOT)]
+    source = _copy_of_sources(tmp_path / "source")
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(source)]
     subprocess.run(pip, check=True, capture_output=True)
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         held = {name for name in wheel.namelist() if ".dist-info/" not in name}
