@@ -14,6 +14,7 @@ from halo_py.types import Type
 if TYPE_CHECKING:
     from halo_py.ir.graph import Graph
     from halo_py.ir.op import RuntimeValue
+    from halo_py.profile import Profile
 
 Options = Mapping[str, Any]
 """Compile options by name. Every driver takes those of `import_options`; others are its own."""
@@ -59,7 +60,7 @@ class RunResult:
     """Outputs of one run, in order, and what the run reports (None for devices that measure nothing)."""
 
     outputs: Sequence[RuntimeValue]
-    profile: Any = None
+    profile: Profile | None = None
 
 
 class Driver(Protocol):
@@ -90,8 +91,8 @@ class Driver(Protocol):
         """Whether `compile` or `load` of this driver made it."""
         ...
 
-    def reads(self, head: bytes) -> bool:
-        """Whether a saved file that begins with these bytes is one of its artefacts."""
+    def reads(self, path: Path, head: bytes) -> bool:
+        """Whether the file, which begins with these bytes, is one of its saved artefacts."""
         ...
 
     def load(self, path: Path) -> Any:
@@ -177,3 +178,18 @@ def import_options(options: Options, *, keep_symbolic: bool = False) -> ImportOp
         batch_size=options.get("batch_size"),
         keep_symbolic=keep_symbolic,
     )
+
+
+def archive_kind(path: Path, head: bytes) -> str | None:
+    """What kind of archive a file is (as `halo_py.archive` writes them); None if it is none."""
+    import json
+    import zipfile
+
+    if not head.startswith(b"PK\x03\x04"):
+        return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            kind: object = json.loads(archive.read("manifest.json"))["manifest"]["kind"]
+    except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError):
+        return None
+    return kind if isinstance(kind, str) else None

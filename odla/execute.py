@@ -79,7 +79,7 @@ def _saved(path: Path) -> Executable | None:
             head = stream.read(HEAD_BYTES)
     except OSError as error:
         raise ModelError(f"cannot be read: {error.strerror or error}", Where(str(path))) from error
-    driver = next((driver for driver in drivers() if driver.reads(head)), None)
+    driver = next((driver for driver in drivers() if driver.reads(path, head)), None)
     return None if driver is None else Executable.of(driver, driver.load(path))
 
 

@@ -70,14 +70,15 @@ def _kind(hint: Any) -> _FieldKind:
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         parts = [part for part in typing.get_args(hint) if part is not type(None)]
-        return (
-            _kind(parts[0]) if len(parts) == 1 else _FieldKind(None, any(typing.get_origin(p) is tuple for p in parts))
-        )
+        if len(parts) == 1:
+            return _kind(parts[0])
+        return _FieldKind(None, any(typing.get_origin(part) is tuple for part in parts))
     if origin is tuple:
         inner = _kind(typing.get_args(hint)[0])
         return _FieldKind(inner.scalar, True)
     if origin is typing.Literal:
-        return _FieldKind(type(typing.get_args(hint)[0]), False)
+        literal: object = typing.get_args(hint)[0]
+        return _FieldKind(type(literal), False)
     return _FieldKind(cast("type[Any]", hint) if isinstance(hint, type) else None, False)
 
 

@@ -1,1 +1,5 @@
-"""The CPU backend: ONNX Runtime, with the NumPy meaning of ops for what it lacks."""
+"""The CPU backend: ONNX Runtime, with NumPy for what it lacks."""
+
+from halo_backends.cpu.driver import CpuBackend
+
+__all__ = ["CpuBackend"]
