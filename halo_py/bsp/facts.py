@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,12 +53,20 @@ def cycles_by_tile(compute: Compute, tiles: int) -> NDArray[np.float64]:
             sizes = high - low
         else:
             numbers, sizes = group.result.tiles, group.result.volume[:, None]
-        if sizes.shape[1] == 0:
-            total[numbers] += group.class_cycles[0]
-            continue
-        _rows, inverse = np.unique(sizes, axis=0, return_inverse=True)
-        total[numbers] += group.class_cycles[inverse.reshape(-1)]
+        total[numbers] += group.class_cycles[_class_of(sizes)]
     return total
+
+
+def _class_of(sizes: Ints) -> Ints:
+    """For each row of `sizes` its position among the distinct rows in ascending order."""
+    if sizes.shape[1] == 0:
+        return np.zeros(len(sizes), np.int64)
+    bases = [int(base) for base in sizes.max(axis=0, initial=0) + 1]
+    if prod(bases) >= 1 << 62:
+        return np.unique(sizes, axis=0, return_inverse=True)[1].reshape(-1)
+    # one number per row sorts like the row and far faster
+    strides = [prod(bases[axis + 1 :]) for axis in range(len(bases))]
+    return np.unique(sizes @ np.array(strides, np.int64), return_inverse=True)[1]
 
 
 def busiest(by_tile: NDArray[np.float64]) -> NDArray[np.float64]:

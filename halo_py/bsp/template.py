@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from halo_py.bsp.facts import Flags, PricedStep, TemplateFacts, busiest, cycles_by_tile
+from halo_py.bsp.facts import Flags, PricedStep, TemplateFacts
 from halo_py.bsp.fold import spent_in, tile_bytes
 from halo_py.bsp.liveness import Lifetimes
 from halo_py.bsp.program import (
@@ -25,6 +25,7 @@ from halo_py.bsp.program import (
 )
 from halo_py.ir.space import Access, Affine, Kernel, KernelCall, Repeat, TileForm, View
 from halo_py.ir.work import PartialsWork
+from halo_py.targets import NOMINAL
 from halo_py.tiling.mapping import Ints, TileMapping
 
 if TYPE_CHECKING:
@@ -286,9 +287,9 @@ class TemplateBuilder:
         return self._compute(group)
 
     def _compute(self, group: VertexGroup | CombineGroup) -> Compute:
-        drafted = Compute((group,), np.zeros(3), 0.0)
-        by_tile = cycles_by_tile(drafted, self.pricing.tiles)
-        made = replace(drafted, cycles=busiest(by_tile), busy_tile_cycles=float(by_tile[:, 1].sum()))
+        cycles = group.class_cycles.max(axis=0, initial=0.0)
+        busy = float(np.dot(group.class_counts, group.class_cycles[:, NOMINAL]))
+        made = Compute((group,), cycles, busy)
         self.emitted.priced.append(PricedStep(made))
         return made
 
