@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from importlib.metadata import EntryPoint
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from halo_py.errors import TargetError
-from halo_py.targets import available, describe, load_chip, load_target, registry
+from halo_py.targets import available, describe, from_document, load_chip, load_target, registry, to_document
 
 CHIP = """
 kind = "chip"
@@ -225,8 +226,28 @@ def test_describe_names_value_range_unit_and_source() -> None:
     assert rows["machines"].value == 4
 
 
+@pytest.mark.parametrize("name", ["ipu-pod64x1000", "c600", "gc2-c2", "ipu-tiny4"])
+def test_a_system_survives_as_a_document(name: str) -> None:
+    system = load_target(name)
+    document: dict[str, Any] = json.loads(json.dumps(to_document(system)))
+    again = from_document(document, "some.halo")
+    assert again == system
+    assert again.chip.name == system.chip.name
+    document["chip"]["quantities"]["tiles"]["nominal"] = 5
+    with pytest.raises(TargetError, match=r"some\.halo: chip\.quantities\.tiles: low <= nominal"):
+        from_document(document, "some.halo")
+
+
 def test_loading_is_fast() -> None:
     registry.clear_cache()
     start = time.perf_counter()
     load_target("bow-pod16")
     assert time.perf_counter() - start < 0.05  # 5 ms on an idle machine; the bound allows for a busy one
+
+
+def test_the_example_in_the_documentation(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "machines.md").read_text()
+    system = load_target(write(tmp_path, text.split("```toml\n")[1].split("```")[0]))
+    assert (system.ipus, system.chip.tiles) == (2, 736)
+    assert system.chip.scenarios("exchange_bytes_per_cycle").tolist() == [8, 8, 6]
+    assert system.topology == "ladder"
