@@ -1,6 +1,5 @@
 """Machines as data: chips and systems described by TOML files, and the loader that checks them."""
 
-from halo_py.targets.document import from_document, to_document
 from halo_py.targets.machine import (
     FAST,
     NOMINAL,
@@ -28,9 +27,7 @@ __all__ = [
     "Uncertain",
     "available",
     "describe",
-    "from_document",
     "load_chip",
     "load_target",
     "peak_macs_per_cycle",
-    "to_document",
 ]

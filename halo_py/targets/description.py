@@ -26,13 +26,12 @@ from halo_py.targets.machine import (
 
 Table = Mapping[str, object]
 _TYPE_NAME = re.compile(r"[a-z][a-z0-9]*\Z")
-_MACHINE_NAME = re.compile(r"[a-z0-9][a-z0-9.-]*\Z")
 _MODEL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
 _CHIP_KEYS = (
-    "kind", "name", "title", "extends", "inherited", "cost_model", "interconnect_model", "arithmetic_types",
+    "kind", "title", "extends", "inherited", "cost_model", "interconnect_model", "arithmetic_types",
     "sources", "quantities", "matrix_modes", "replace_matrix_modes", "emulation",
 )  # fmt: skip
-_SYSTEM_KEYS = ("kind", "name", "title", "extends", "chip", "topology", "notes", "sources", "quantities")
+_SYSTEM_KEYS = ("kind", "title", "extends", "chip", "topology", "notes", "sources", "quantities")
 _UNCERTAIN_KEYS = ("value", "low", "nominal", "high", "source", "assumed")
 _MODE_COUNTS = ("conv_units", "input_channels", "cycles_per_element")
 _MODE_KEYS = ("input_type", "partials_type", *_MODE_COUNTS, "source")
@@ -101,7 +100,7 @@ def chip_from(description: Description, name: str, load_chip: Callable[[str], Ch
     if "default" not in emulation:
         description.fail("emulation", "has no 'default'", "add [emulation] default = { like = ..., value = ... }")
     return Chip(
-        name=description.text("name", name, _MACHINE_NAME),
+        name=name,
         title=description.text("title", base.title if base else name),
         quantities=quantities,
         matrix_modes=_matrix_modes(description, base),
@@ -133,7 +132,7 @@ def system_from(
     else:
         description.fail("chip", "missing", 'name a chip (chip = "gc200") or describe one in [chip]')
     return System(
-        name=description.text("name", name, _MACHINE_NAME),
+        name=name,
         title=description.text("title", base.title if base else name),
         quantities=quantities,
         chip=chip,
