@@ -17,6 +17,8 @@ FAMILIES = (
     "conversion",
     "fused",
     "reduction",
+    "softmax",
+    "normalization",
     "contraction",
     "einsum",
     "convolution",
@@ -24,6 +26,7 @@ FAMILIES = (
     "reshaping",
     "movement",
     "slicing",
+    "pooling",
 )
 """Modules of this package that declare ops."""
 
