@@ -16,8 +16,9 @@ elements all equal it (within `SCALAR_TOLERANCE`: exporters round); `op.number("
 from __future__ import annotations
 
 import inspect
+import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,11 +99,17 @@ class Match:
         return Match(dict(self.values), dict(self.nodes))
 
 
-def rewrite(match: Callable[..., Pattern], make: Callable[..., Value | None]) -> tuple[str, Rule]:
-    """The kind of the root node and the rule. `make` may answer None to leave the match alone."""
+def rewrite(match: Callable[..., Pattern], make: Callable[..., Value | None]) -> list[tuple[str, Rule]]:
+    """The rule, with the kind of its root node; one for each alternative at the root.
+
+    `make` may answer None to leave the match alone.
+    """
     names = list(inspect.signature(match).parameters)[1:]
     pattern = match(Code(), *[Pattern(variable=name) for name in names])
+    return [(root.kind, _rule(root, make)) for root in pattern.alternatives or (pattern,)]
 
+
+def _rule(pattern: Pattern, make: Callable[..., Value | None]) -> Rule:
     def rule(rewriter: Rewriter, node: Node) -> bool:
         found = match_node(rewriter, pattern, node)
         if found is None:
@@ -117,13 +124,13 @@ def rewrite(match: Callable[..., Pattern], make: Callable[..., Value | None]) ->
         return True
 
     rule.__name__ = f"rewrite_{make.__name__}"
-    return pattern.kind, rule
+    return rule
 
 
-def rules_of(*rewrites: tuple[str, Rule]) -> dict[str, list[Rule]]:
+def rules_of(*rewrites: list[tuple[str, Rule]]) -> dict[str, list[Rule]]:
     """A table of rules, by kind of root, in this order."""
     table: dict[str, list[Rule]] = {}
-    for kind, rule in rewrites:
+    for kind, rule in itertools.chain(*rewrites):
         table.setdefault(kind, []).append(rule)
     return table
 
@@ -131,14 +138,15 @@ def rules_of(*rewrites: tuple[str, Rule]) -> dict[str, list[Rule]]:
 def match_node(rewriter: Rewriter, pattern: Pattern, node: Node) -> Match | None:
     """The first way in which a pattern matches at a node, if its inner nodes are read inside only."""
     for found in _match_node(rewriter, pattern, node, Match()):
-        if _closed(rewriter, found, node):
+        if is_closed(rewriter, found.nodes.values(), node):
             return found
     return None
 
 
-def _closed(rewriter: Rewriter, found: Match, root: Node) -> bool:
-    inside = {id(node) for node in found.nodes.values()}
-    for node in found.nodes.values():
+def is_closed(rewriter: Rewriter, nodes: Collection[Node], root: Node) -> bool:
+    """Whether nothing outside `nodes` reads what they make, other than the results of `root`."""
+    inside = {id(node) for node in nodes}
+    for node in nodes:
         if node is root:
             continue
         for value in node.outputs:

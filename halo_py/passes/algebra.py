@@ -53,12 +53,12 @@ def drop_identity(rewriter: Rewriter, node: Node) -> bool:
 
 def drop_dropout(rewriter: Rewriter, node: Node) -> bool:
     """Dropout outside training -> x; its mask must be unused."""
-    training = node.inputs[2] if len(node.inputs) > 2 else None
+    source, _, training = (*node.inputs, None, None)[:3]
     if training is not None and rewriter.scalar_bool(training) is not False:
         return False
-    if node.inputs[0] is None or any(rewriter.is_used(value) for value in node.outputs[1:]):
+    if source is None or any(rewriter.is_used(value) for value in node.outputs[1:]):
         return False
-    rewriter.replace_value(node.outputs[0], node.inputs[0])
+    rewriter.replace_value(node.outputs[0], source)
     rewriter.erase(node)
     return True
 
