@@ -1,0 +1,215 @@
+"""One model of the facts: what was compiled, how it is split, what it takes. Every renderer shows parts of this.
+
+Numbers with a range are [fast, nominal, slow], the scenarios of the machine's uncertain constants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from halo_py.profile import Profile, profile_of
+from halo_py.report.published import nearest_published
+from halo_py.targets.machine import NOMINAL
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from halo_py.bsp.program import MemoryAccount
+    from halo_py.bsp.timing import StageTime, StepTime
+    from halo_py.executable import Executable
+    from halo_py.targets import System
+    from halo_py.verification import Comparison
+
+BUSIEST_SHOWN = 8
+
+Facts = dict[str, Any]
+
+
+def facts_of(
+    executable: Executable, profile: Profile | None = None, verified: Sequence[Comparison] | None = None
+) -> Facts:
+    """The facts of a compiled model, JSON-able. `verified` adds the outcome of a comparison with the judge."""
+    found = profile or profile_of(executable.program, executable.system)
+    time, program, system = found.time, executable.program, executable.system
+    facts: Facts = {
+        "model": executable.model,
+        "target": system.name,
+        "system": _system(system),
+        "precision": executable.precision,
+        "objective": executable.objective,
+        "parameters": executable.parameters,
+        "weight_bytes": executable.weight_bytes,
+        "multiply_accumulates_per_item": _macs_per_item(executable, found),
+        "plan": {
+            "batch": executable.batch_size,
+            "replicas": program.replicas,
+            "stages": len(program.stages),
+            "micro_batches": program.micro_batches,
+            "micro_batch": program.micro_batch,
+            "ipus": program.replicas * len(program.stages),
+            "ipus_of_target": system.ipus,
+        },
+        "throughput_items_per_second": {
+            "with_host": _range(time.items_per_second),
+            "without_host": _range(time.items_per_second_without_host),
+        },
+        "latency_seconds": {
+            "with_host": _range(time.latency_seconds),
+            "without_host": _range(time.latency_seconds_without_host),
+        },
+        "request_seconds": {
+            "on_chip": _range(time.on_chip_seconds),
+            "links": _range(time.link_seconds),
+            "host": _range(time.host_seconds),
+            "fabric_collectives": _range(time.fabric_seconds),
+        },
+        "binds": time.binds,
+        "stages": [
+            _stage(number, stage, memory)
+            for number, (stage, memory) in enumerate(zip(time.stages, found.memory, strict=True))
+        ],
+        "cycles_by_op": found.cycles_by_kind(),
+        "busiest": [_step(number, step, system.chip.clock_hz) for number, step in found.busiest(BUSIEST_SHOWN)],
+        "host_nodes": [{"node": entry.node, "op": entry.op, "reason": entry.reason} for entry in executable.fallbacks],
+        "plans_considered": [
+            {
+                "plan": entry.plan,
+                "items_per_second": entry.items_per_second,
+                "latency_seconds": entry.latency_seconds,
+                "fits": entry.fits,
+                "chosen": entry.chosen,
+            }
+            for entry in executable.considered
+        ],
+        "smallest_system": _smallest_system(executable),
+        "inputs": [_port(port.name, port, executable.parts) for port in executable.inputs],
+        "outputs": [_port(port.name, port, executable.parts) for port in executable.outputs],
+        "notes": list(executable.notes),
+        "warnings": warnings(executable, found),
+        "compile_seconds": dict(executable.compile_seconds),
+    }
+    published = nearest_published(executable.parameters, facts["multiply_accumulates_per_item"], executable.precision)
+    if published is not None:
+        facts["nearest_published"] = published
+    if found.counters.vertices:
+        facts["counted"] = {
+            "vertices": found.counters.vertices,
+            "bytes_exchanged": found.counters.bytes_exchanged,
+            "bytes_sent": found.counters.bytes_sent,
+            "multiply_accumulates": found.counters.multiply_accumulates,
+        }
+    if verified is not None:
+        facts["verified"] = [
+            {
+                "output": entry.name,
+                "equal": entry.equal,
+                "largest_error": entry.largest_error,
+                "allowed": entry.allowed,
+                "elements": entry.elements,
+                "reason": entry.reason,
+            }
+            for entry in verified
+        ]
+    return facts
+
+
+def warnings(executable: Executable, profile: Profile) -> list[str]:
+    """What a user should know before trusting or using the result."""
+    program, system = executable.program, executable.system
+    found: list[str] = []
+    ipus = program.replicas * len(program.stages)
+    if ipus < system.ipus:
+        found.append(
+            f"{system.ipus - ipus} of {system.ipus} IPUs are idle; a batch that is a multiple of "
+            f"{system.ipus // len(program.stages)} uses them all"
+        )
+    if executable.fallbacks:
+        found.append(
+            f"{len(executable.fallbacks)} nodes run on the host; their computing time is not part of the prediction"
+        )
+    for number, memory in enumerate(profile.memory):
+        if memory.fullest_bytes > 0.95 * memory.capacity_bytes:
+            found.append(f"IPU {number}: the fullest tile has less than 5 % of its memory left")
+    return found
+
+
+def _range(values: NDArray[np.float64]) -> list[float]:
+    return [float(value) for value in values]
+
+
+def _system(system: System) -> Facts:
+    return {
+        "chip": system.chip.name,
+        "ipus": system.ipus,
+        "tiles_per_ipu": system.chip.tiles,
+        "bytes_per_tile": system.chip.bytes_per_tile,
+        "clock_hz": system.chip.clock_hz,
+    }
+
+
+def _macs_per_item(executable: Executable, profile: Profile) -> int:
+    total = sum(stage.multiply_accumulates for stage in profile.time.stages)
+    return total // max(1, executable.program.micro_batch)
+
+
+def _stage(number: int, stage: StageTime, memory: MemoryAccount) -> Facts:
+    spent = stage.spent
+    return {
+        "ipu": number,
+        "cycles": {
+            "compute": _range(spent.compute),
+            "exchange": _range(spent.exchange),
+            "sync": _range(spent.sync),
+            "total": _range(spent.total),
+        },
+        "supersteps": len(stage.steps),
+        "tile_balance": stage.tile_balance,
+        "utilisation": {
+            "matrix": stage.matrix_utilisation,
+            "exchange": stage.exchange_utilisation,
+            "memory": stage.memory_utilisation,
+        },
+        "memory": {
+            "capacity_bytes": memory.capacity_bytes,
+            "fullest_tile": memory.fullest_tile,
+            "fullest_bytes": memory.fullest_bytes,
+            "peak_step": memory.peak_step,
+            "always_live": dict(memory.always_live),
+            "largest": [{"name": name, "bytes": size} for name, size in memory.largest],
+        },
+    }
+
+
+def _step(stage: int, step: StepTime, clock_hz: float) -> Facts:
+    spent = step.spent
+    return {
+        "ipu": stage,
+        "nodes": list(step.names),
+        "ops": list(step.kinds),
+        "seconds": float(spent.total[NOMINAL]) / clock_hz,
+        "compute_cycles": float(spent.compute[NOMINAL]),
+        "exchange_cycles": float(spent.exchange[NOMINAL]),
+        "sync_cycles": float(spent.sync[NOMINAL]),
+        "merged": [name for place in step.places for name in place.merged],
+    }
+
+
+def _port(name: str, port: Any, parts: int) -> Facts:
+    whole = port.request_type(parts)
+    return {"name": name, "dtype": whole.dtype.text, "shape": list(whole.static_shape)}
+
+
+def _smallest_system(executable: Executable) -> Facts:
+    """The fewest IPUs on which the model fits, and the smallest built-in system of the same chip that has them."""
+    from halo_py.targets import available, load_target
+
+    ipus = len(executable.program.stages)
+    same = [
+        system
+        for system in (load_target(name) for name in available())
+        if system.chip.name == executable.system.chip.name and system.ipus >= ipus
+    ]
+    smallest = min(same, key=lambda system: (system.ipus, len(system.name)), default=executable.system)
+    return {"ipus": ipus, "target": smallest.name}
