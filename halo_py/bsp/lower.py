@@ -13,8 +13,8 @@ from halo_py.bsp.forms import FormCache
 from halo_py.bsp.memory import memory_account
 from halo_py.bsp.options import LoweringOptions
 from halo_py.bsp.order import order_nodes, value_bytes
-from halo_py.bsp.pricing import Decision, Pricing
-from halo_py.bsp.program import Call, HostCall, HostCopy, StageProgram, Template
+from halo_py.bsp.pricing import Pricing
+from halo_py.bsp.program import Call, Decision, HostCall, HostCopy, Recipe, StageProgram, Template
 from halo_py.bsp.schedule import supersteps
 from halo_py.bsp.template import Operand, TemplateBuilder
 from halo_py.errors import InternalError
@@ -28,22 +28,13 @@ if TYPE_CHECKING:
     from halo_py.tiling.plan import Cycles
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Lowered:
-    """A template with its per-tile facts and the decisions made for its kernels."""
-
-    template: Template
-    facts: TemplateFacts
-    decisions: tuple[Decision, ...]
-
-
 @dataclass(slots=True)
 class LoweringCache:
     """What lowering remembers between nodes, stages and compilations: forms, plans and templates."""
 
     forms: FormCache = field(default_factory=FormCache)
-    templates: dict[object, Lowered] = field(default_factory=dict[object, Lowered])
-    by_template: dict[Template, Lowered] = field(default_factory=dict[Template, Lowered])
+    templates: dict[object, Template] = field(default_factory=dict[object, Template])
+    by_template: dict[Template, TemplateFacts] = field(default_factory=dict[Template, TemplateFacts])
     merged: dict[object, object] = field(default_factory=dict[object, object])
     """Prices of templates that run together, by their identities (see schedule)."""
     _pricings: dict[object, Pricing] = field(default_factory=dict[object, Pricing])
@@ -55,11 +46,7 @@ class LoweringCache:
 
     def facts(self, template: Template) -> TemplateFacts:
         """Per-tile facts of a template made with this cache."""
-        return self.by_template[template].facts
-
-    def decisions(self, template: Template) -> tuple[Decision, ...]:
-        """How a template's kernels were cut, in order."""
-        return self.by_template[template].decisions
+        return self.by_template[template]
 
 
 def lower_stage(
@@ -81,7 +68,8 @@ def lower_stage(
     decisions of an earlier lowering, node by node, instead of searching.
     """
     stage = _Stage(graph, cache.pricing(chip, options), options, cache, decided or {})
-    for node in order_nodes(graph) if order is None else order:
+    ordered = order_nodes(graph) if order is None else tuple(order)
+    for node in ordered:
         stage.lower(node)
     calls = stage.finish()
     steps = supersteps(calls, cache, stage.pricing)
@@ -92,7 +80,22 @@ def lower_stage(
         *(HostCopy(value, "in", value_bytes(value)) for value in arriving if value in stage.homes),
         *(HostCopy(value, "out", value_bytes(value)) for value in dict.fromkeys(leaving) if value in stage.homes),
     )
-    return StageProgram(graph, steps, stage.homes, account, sum((step.cycles for step in steps), _nothing()), copies)
+    numbers = {node: number for number, node in enumerate(graph.nodes)}
+    recipe = Recipe(options.tiles, options.partials_type, tuple(numbers[node] for node in ordered))
+    cycles = sum((step.cycles for step in steps), _nothing())
+    return StageProgram(graph, steps, stage.homes, account, cycles, copies, recipe=recipe)
+
+
+def lower_again(
+    graph: Graph, chip: Chip, recipe: Recipe, decided: Mapping[Node, tuple[Decision, ...]]
+) -> tuple[dict[Node, Template], Mapping[Value, TileMapping]]:
+    """Templates by node, and homes, of a stage that was lowered before: the same, without a search."""
+    options = LoweringOptions(recipe.tiles, recipe.partials_type)
+    cache = LoweringCache()
+    stage = _Stage(graph, cache.pricing(chip, options), options, cache, decided)
+    for number in recipe.order:
+        stage.lower(graph.nodes[number])
+    return {call.node: call.template for call in stage.finish() if isinstance(call, Call)}, stage.homes
 
 
 def _nothing() -> Cycles:
@@ -131,9 +134,9 @@ class _Stage:
         if all(isinstance(step, View) for step in form.steps) and self._defer(node, form):
             return
         self._separate_views(node, form)
-        lowered = self._lowered(node, form)
-        bindings = self._bind(node, form, lowered.template)
-        self.entries.append((node, Call(lowered.template, node, bindings, node.where)))
+        template = self._template(node, form)
+        self._settle_operands(node, form, template)
+        self.entries.append((node, Call(template, node)))
 
     def finish(self) -> list[Call | HostCall]:
         """All calls in order. Results that nothing on the tiles reads get a linear home."""
@@ -218,7 +221,7 @@ class _Stage:
 
     # templates --------------------------------------------------------------------------------------------------
 
-    def _lowered(self, node: Node, form: TileForm) -> Lowered:
+    def _template(self, node: Node, form: TileForm) -> Template:
         operands = self._operands(node, form)
         decided = self.decided.get(node)
         if decided is None:
@@ -228,27 +231,22 @@ class _Stage:
         found = self.cache.templates.get(key)
         if found is None:
             builder = TemplateBuilder(node.op.kind, form, operands, self.pricing, decided)
-            found = Lowered(*builder.build())
+            found, facts = builder.build()
             self.cache.templates[key] = found
-            self.cache.by_template[found.template] = found
+            self.cache.by_template[found] = facts
         return found
 
-    def _bind(self, node: Node, form: TileForm, template: Template) -> tuple[Value | None, ...]:
-        bindings: list[Value | None] = [None] * len(form.values)
+    def _settle_operands(self, node: Node, form: TileForm, template: Template) -> None:
+        """Operands without a home get the one the template gave them; results lie where it left them."""
         for value, local in zip(node.inputs, form.inputs, strict=True):
-            if value is None or local is None:
-                continue
-            bindings[local] = value
-            home = template.homes[local]
-            if home is not None and value not in self.homes:
+            home = None if local is None else template.homes[local]
+            if value is not None and home is not None and value not in self.homes:
                 self._settle(value, home)
         for value, local in zip(node.outputs, form.outputs, strict=False):
-            bindings[local] = value
             home = template.homes[local]
             if home is None:
                 raise InternalError(f"result {value.name!r} was given no home", node.where)
             self.homes[value] = home
-        return tuple(bindings)
 
     # the host ---------------------------------------------------------------------------------------------------
 

@@ -95,7 +95,7 @@ def _note_views(call: Call, ranges: _Ranges) -> None:
         root = local
         while root in source:
             root = source[root]
-        bound, viewed = call.bindings[local], call.bindings[root]
+        bound, viewed = call.bindings.get(local), call.bindings.get(root)
         if root != local and bound is not None and viewed is not None:
             ranges.root[bound] = ranges.of(viewed)
 

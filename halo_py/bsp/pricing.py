@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from halo_py.bsp.program import Decision
 from halo_py.errors import InternalError
 from halo_py.tiling.exchange_cost import MovePrice, exchange_cycles, price_move
 from halo_py.tiling.plan import Cycles, Placement, Split
@@ -27,18 +28,6 @@ if TYPE_CHECKING:
 
     Homes = tuple[TileMapping | None, ...]
     Chooser = Callable[[Kernel, Homes, tuple[bool, ...], TileMapping | None], Placement]
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """How a kernel call was cut, so that it can be cut again without a search.
-
-    `split` alone says it, unless `followed` is given: (a, o) means that every tile computes its box of access a (reads,
-    then writes), as operand o lies (-1: as the value lies that the call follows).
-    """
-
-    split: Split
-    followed: tuple[int, int] | None = None
 
 
 @dataclass(slots=True)

@@ -8,14 +8,16 @@ cost, code and lowering are paid once. A `Program` is stages, replicas and the c
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from halo_py.ir.space import Kernel, TileForm
 from halo_py.tiling.mapping import TileMapping
-from halo_py.tiling.plan import Cycles, Placement
+from halo_py.tiling.plan import Cycles, Placement, Split
 
 if TYPE_CHECKING:
     from halo_py.errors import Where
@@ -107,9 +109,9 @@ class Compute:
 class Loop:
     """`count` times `body`; after each iteration the `carried` local values (next, current) are copied on their tiles.
 
-    An exchange with slot (-1, k) brings carried value k to where an iteration starts with it: before the loop from where
-    it lies, at the end of the body from where the iteration left it. Fetches of what no iteration changes stand before
-    the loop; their slots stay filled through all iterations.
+    An exchange with slot (-1, k) brings carried value k to where an iteration starts with it: before the loop from
+    where it lies, at the end of the body from where the iteration left it. Fetches of what no iteration changes stand
+    before the loop; their slots stay filled through all iterations.
     """
 
     count: int
@@ -128,49 +130,112 @@ class Rename:
 TemplateStep = Exchange | Compute | Loop | Rename
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Template:
-    """One op lowered once for given operand homes.
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """How a kernel call was cut, so that it can be cut again without a search.
 
-    `homes[i]` is where local value i lies (None: only its constant contents matter, or it is never on tiles).
-    `calls` lists the kernels in order: `VertexGroup.call` and `Move.slot` number them.
-    `input_homes` are the homes of operands as the template expects them; a caller whose value lies elsewhere is lowered
-    to another
-    template. `temporary_bytes` [tiles-maximum] is what the template needs beside operands and results.
+    `split` alone says it, unless `followed` is given: (a, o) means that every tile computes its box of access a (reads,
+    then writes), as operand o lies (-1: as the value lies that the call follows).
     """
 
-    name: str
+    split: Split
+    followed: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TemplateBody:
+    """What a template does. See `Template` for the meaning of its parts."""
+
     form: TileForm
     calls: tuple[Kernel, ...]
     homes: tuple[TileMapping | None, ...]
     steps: tuple[TemplateStep, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """One op lowered once for given operand homes.
+
+    `source` gives the body; what a program read from a file predicts is known without it. `decisions[i]` says how
+    kernel call i was cut. `temporary_bytes` (fullest tile) is what the template needs beside operands and results.
+    `busy_tile_cycles` sums computing over tiles (nominal). `matrix_types` are the input and partials type of its
+    first contraction, if it has one.
+    """
+
+    name: str
+    source: Callable[[], TemplateBody] = field(repr=False)
+    decisions: tuple[Decision, ...]
     temporary_bytes: int
     code_bytes: int
     vertex_bytes: int
     exchange_code_bytes: int
-    cycles: Cycles
     compute_cycles: Cycles
     exchange_cycles: Cycles
     sync_cycles: Cycles
     multiply_accumulates: int
     exchanged_bytes: int
+    busy_tile_cycles: float
+    matrix_types: tuple[str, str] | None = None
+
+    @cached_property
+    def body(self) -> TemplateBody:
+        """Form, kernels, homes and steps."""
+        return self.source()
+
+    @property
+    def form(self) -> TileForm:
+        """The op as tile kernels over local values."""
+        return self.body.form
+
+    @property
+    def calls(self) -> tuple[Kernel, ...]:
+        """The kernels in order: `VertexGroup.call` and `Move.slot` number them."""
+        return self.body.calls
+
+    @property
+    def homes(self) -> tuple[TileMapping | None, ...]:
+        """Where every local value lies; None: only its constant contents matter, or it is never on tiles.
+
+        Those of operands are what the template expects: a caller whose value lies elsewhere calls another template.
+        """
+        return self.body.homes
+
+    @property
+    def steps(self) -> tuple[TemplateStep, ...]:
+        """What the tiles do, in order."""
+        return self.body.steps
+
+    @property
+    def cycles(self) -> Cycles:
+        """All of it: computing, exchange, syncs and control program."""
+        return self.compute_cycles + self.exchange_cycles + self.sync_cycles
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Call:
-    """One node of the graph as a call of a template; `bindings[i]` is the program value of local value i, if it has
-    one.
-    """
+    """One node of the graph as a call of a template."""
 
     template: Template
     node: Node
-    bindings: tuple[Value | None, ...]
-    where: Where
+
+    @property
+    def where(self) -> Where:
+        """The place in the user's model."""
+        return self.node.where
+
+    @property
+    def bindings(self) -> dict[int, Value]:
+        """The program value of every local value that has one."""
+        form = self.template.form
+        operands = zip(form.inputs, self.node.inputs, strict=False)
+        bound = {local: value for local, value in operands if local is not None and value is not None}
+        bound.update(zip(form.outputs, self.node.outputs, strict=False))
+        return bound
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HostCall:
-    """One node that runs on the host's processor, in program order: its operands leave the tiles, its results come back.
+    """One node that runs on the host's processor, in program order: operands leave the tiles, results come back.
 
     Bytes cross the host link (values that are constants or already on the host do not). The host's own computing time
     is not predicted; the summary says so.
@@ -251,6 +316,15 @@ class MemoryAccount:
         return self.fullest_bytes <= self.capacity_bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """With the templates' decisions: all that lowering a stage again needs. `order` numbers the graph's nodes."""
+
+    tiles: int
+    partials_type: DType
+    order: tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class StageProgram:
     """What one IPU runs for one micro-batch: host copies in, supersteps, host copies out."""
@@ -258,12 +332,14 @@ class StageProgram:
     graph: Graph
     """The nodes of this stage; its inputs are graph inputs or values of earlier stages."""
     supersteps: tuple[Superstep, ...]
-    homes: dict[Value, TileMapping]
+    homes: Mapping[Value, TileMapping]
     memory: MemoryAccount
     cycles: Cycles
     copies: tuple[HostCopy, ...] = ()
     ipu: int = 0
     """Which IPU of the replica runs it."""
+    recipe: Recipe | None = None
+    """How to lower it again; None: it cannot be stored."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

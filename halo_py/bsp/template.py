@@ -20,16 +20,18 @@ from halo_py.bsp.program import (
     Move,
     Rename,
     Template,
+    TemplateBody,
     TemplateStep,
     VertexGroup,
 )
 from halo_py.ir.space import Access, Affine, Kernel, KernelCall, Repeat, TileForm, View
-from halo_py.ir.work import PartialsWork
+from halo_py.ir.work import ContractionWork, PartialsWork
 from halo_py.targets import NOMINAL
 from halo_py.tiling.mapping import Ints, TileMapping
 
 if TYPE_CHECKING:
-    from halo_py.bsp.pricing import Decision, Pricing
+    from halo_py.bsp.pricing import Pricing
+    from halo_py.bsp.program import Decision
     from halo_py.tiling.exchange_cost import MovePrice
     from halo_py.tiling.plan import Placement, Split
 
@@ -112,8 +114,8 @@ class TemplateBuilder:
                 self.emitted.homes[local] = operand.home
                 self.input_homes[local] = operand.home
 
-    def build(self) -> tuple[Template, TemplateFacts, tuple[Decision, ...]]:
-        """The template, its per-tile facts and the decisions made for its kernels.
+    def build(self) -> tuple[Template, TemplateFacts]:
+        """The template and its per-tile facts.
 
         Homes of the operands that had none are in the template; an operand that nothing read stays without one.
         """
@@ -126,7 +128,7 @@ class TemplateBuilder:
             else:
                 steps.extend(self._step(step, None))
         facts = self._facts(has_loop)
-        return self._template(tuple(steps), facts), facts, tuple(self.emitted.decisions)
+        return self._template(tuple(steps), facts), facts
 
     # homes ------------------------------------------------------------------------------------------------------
 
@@ -446,40 +448,49 @@ class TemplateBuilder:
         )
         chip = self.pricing.chip
         spent = spent_in(steps, self.form, homes, chip)
-        macs, moved = _counted(steps, self.emitted.calls)
+        body = TemplateBody(self.form, tuple(self.emitted.calls), homes, steps)
+        macs, moved, busy = _counted(steps, self.emitted.calls)
         return Template(
             self.name,
-            self.form,
-            tuple(self.emitted.calls),
-            homes,
-            steps,
+            lambda: body,
+            tuple(self.emitted.decisions),
             temporary_bytes=int(facts.temporary.max(initial=0)),
             code_bytes=round(chip.codelet_code_bytes * len(facts.codelets)),
             vertex_bytes=round(chip.vertex_state_bytes * int(facts.vertices.max(initial=0))),
             exchange_code_bytes=int(facts.exchange_code.max(initial=0)),
-            cycles=spent.total,
             compute_cycles=spent.compute,
             exchange_cycles=spent.exchange,
             sync_cycles=spent.sync,
             multiply_accumulates=macs,
             exchanged_bytes=moved,
+            busy_tile_cycles=busy,
+            matrix_types=_matrix_types(self.emitted.calls),
         )
 
 
-def _counted(steps: Sequence[TemplateStep], calls: Sequence[Kernel]) -> tuple[int, int]:
-    """Multiply-accumulates and bytes moved between tiles by these steps."""
-    macs = moved = 0
+def _counted(steps: Sequence[TemplateStep], calls: Sequence[Kernel]) -> tuple[int, int, float]:
+    """Multiply-accumulates, bytes moved between tiles, and computing cycles summed over tiles, of these steps."""
+    macs, moved, busy = 0, 0, 0.0
     for step in steps:
         if isinstance(step, Exchange):
             moved += sum(move.total_bytes for move in step.moves)
         elif isinstance(step, Compute):
-            macs += sum(
-                calls[group.call].multiply_accumulates() for group in step.groups if isinstance(group, VertexGroup)
-            )
+            vertices = [group for group in step.groups if isinstance(group, VertexGroup)]
+            macs += sum(calls[group.call].multiply_accumulates() for group in vertices)
+            busy += step.busy_tile_cycles
         elif isinstance(step, Loop):
-            inner_macs, inner_moved = _counted(step.body, calls)
+            inner_macs, inner_moved, inner_busy = _counted(step.body, calls)
             macs, moved = macs + step.count * inner_macs, moved + step.count * inner_moved
-    return macs, moved
+            busy += step.count * inner_busy
+    return macs, moved, busy
+
+
+def _matrix_types(calls: Sequence[Kernel]) -> tuple[str, str] | None:
+    for kernel in calls:
+        work = kernel.codelet.work(kernel.extents, kernel)
+        if isinstance(work, ContractionWork):
+            return work.input_type, work.partials_type
+    return None
 
 
 def _written_in(step: Repeat) -> set[int]:

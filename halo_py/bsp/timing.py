@@ -6,7 +6,6 @@ On-chip cycles, link seconds and host seconds are kept apart: a faster clock sho
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -16,12 +15,11 @@ from numpy.typing import NDArray
 
 from halo_py.bsp.fold import Spent
 from halo_py.bsp.links import collective_seconds, host_seconds, pipeline_copy_seconds, replicas_per_machine
-from halo_py.bsp.program import Call, Compute, HostCall, Loop, VertexGroup
-from halo_py.ir.work import ContractionWork
+from halo_py.bsp.program import Call, HostCall
 from halo_py.targets import NOMINAL, peak_macs_per_cycle
 
 if TYPE_CHECKING:
-    from halo_py.bsp.program import Program, StageProgram, Superstep, Template, TemplateStep
+    from halo_py.bsp.program import Program, StageProgram, Superstep
     from halo_py.errors import Where
     from halo_py.targets import Chip, System
 
@@ -54,20 +52,9 @@ def step_time(step: Superstep) -> StepTime:
         Spent(step.compute_cycles, step.exchange_cycles, step.sync_cycles),
         sum(call.template.multiply_accumulates for call in calls),
         sum(call.template.exchanged_bytes for call in calls),
-        sum(busy_cycles(call.template.steps) for call in calls),
+        sum(call.template.busy_tile_cycles for call in calls),
         sum(call.bytes_to_host + call.bytes_from_host for call in hosted),
     )
-
-
-def busy_cycles(steps: Sequence[TemplateStep]) -> float:
-    """Cycles that tiles spend computing in these steps, summed over tiles."""
-    total = 0.0
-    for step in steps:
-        if isinstance(step, Compute):
-            total += step.busy_tile_cycles
-        elif isinstance(step, Loop):
-            total += step.count * busy_cycles(step.body)
-    return total
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,27 +119,9 @@ def stage_time(stage: StageProgram, chip: Chip) -> StageTime:
     steps = tuple(step_time(step) for step in stage.supersteps)
     calls = [call for step in stage.supersteps for call in step.calls if isinstance(call, Call)]
     largest = max((call.template for call in calls), key=lambda t: t.multiply_accumulates, default=None)
-    peak = 0.0 if largest is None else _matrix_peak(largest, chip)
+    types = None if largest is None else largest.matrix_types
+    peak = 0.0 if types is None else peak_macs_per_cycle(chip, *types)
     return StageTime(steps, chip, stage.memory.fullest_bytes, peak)
-
-
-def _matrix_peak(template: Template, chip: Chip) -> float:
-    for group in _vertex_groups(template.steps):
-        kernel = group.placement.kernel
-        work = kernel.codelet.work(kernel.extents, kernel)
-        if isinstance(work, ContractionWork):
-            return peak_macs_per_cycle(chip, work.input_type, work.partials_type)
-    return 0.0
-
-
-def _vertex_groups(steps: Sequence[TemplateStep]) -> list[VertexGroup]:
-    groups: list[VertexGroup] = []
-    for step in steps:
-        if isinstance(step, Compute):
-            groups.extend(group for group in step.groups if isinstance(group, VertexGroup))
-        elif isinstance(step, Loop):
-            groups.extend(_vertex_groups(step.body))
-    return groups
 
 
 @dataclass(frozen=True, slots=True, eq=False)
