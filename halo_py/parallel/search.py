@@ -7,7 +7,7 @@ programming; only the plans worth it are lowered stage by stage, and stages shar
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from halo_py.bsp.lower import LoweringCache, lower_stage
@@ -189,9 +189,7 @@ class ParallelSearch:
                 from_host=[value for value in part.inputs if value in outside],
                 to_host=[value for value in part.outputs if value in wanted],
             )
-            stages.append(
-                StageProgram(part, stage.supersteps, stage.homes, stage.memory, stage.cycles, stage.copies, number)
-            )
+            stages.append(replace(stage, ipu=number))
         return tuple(stages), _copies_between(graphs)
 
 
