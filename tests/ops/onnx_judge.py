@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from typing import Any, cast
@@ -20,7 +21,8 @@ from halo_py.types import DType
 
 Numbers = NDArray[Any]
 
-NEWEST_OPSET = 28
+OPSETS = (28, 21, 17, 13)
+"""The newest opset first; older ones where ONNX Runtime knows only an older form with the same meaning."""
 
 
 class NoJudgeError(Exception):
@@ -35,16 +37,23 @@ def is_judged(sample: Sample) -> bool:
     return declaration.onnx is not None and tensors and not (sample.bodies or fused) and sample.input_types is None
 
 
-def one_node_model(sample: Sample, output_types: Sequence[DType]) -> onnx.ModelProto:
-    """The sample as a model; an operand that is a constant of the sample is an initialiser."""
+def one_node_model(sample: Sample, output_types: Sequence[DType], opset: int = OPSETS[0]) -> onnx.ModelProto:
+    """The sample as a model; an operand that is a constant of the sample is an initialiser.
+
+    Raises NoJudgeError if the op of that opset lacks an attribute that matters.
+    """
     names = ["" if value is None else f"x{index}" for index, value in enumerate(sample.inputs)]
     while names and not names[-1]:
         names.pop()
     results = [f"y{index}" for index in range(sample.outputs)]
     declaration = sample.op.declaration
-    schema = onnx.defs.get_schema(cast("str", declaration.onnx), NEWEST_OPSET, declaration.domain)
+    schema = onnx.defs.get_schema(cast("str", declaration.onnx), opset, declaration.domain)
     attributes: dict[str, Any] = {}
+    newest = onnx.defs.get_schema(cast("str", declaration.onnx), OPSETS[0], declaration.domain)
+    defaults = {entry.name: entry.default for entry in dataclasses.fields(sample.op)}
     for name, value in sample.op.attributes().items():
+        if name in newest.attributes and name not in schema.attributes and value != defaults[name]:
+            raise NoJudgeError(f"opset {opset} has no attribute {name}")
         if name in schema.attributes and value is not None:
             attributes[name] = value.onnx_number if isinstance(value, DType) else value
     node = helper.make_node(cast("str", declaration.onnx), names, results, domain=declaration.domain, **attributes)
@@ -64,21 +73,23 @@ def one_node_model(sample: Sample, output_types: Sequence[DType]) -> onnx.ModelP
         for name, dtype in zip(results, output_types, strict=False)
     ]
     graph = helper.make_graph([node], "one_node", inputs, outputs, initializers)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", NEWEST_OPSET)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
     model.ir_version = 10
     return model
 
 
 def judge(sample: Sample, output_types: Sequence[DType], only_reference: bool = False) -> list[Numbers]:
     """Results of the sample by another implementation. Raises NoJudgeError if there is none."""
-    model = one_node_model(sample, output_types)
     feeds = {f"x{index}": value for index, value in enumerate(sample.inputs) if isinstance(value, np.ndarray)}
     for index in sample.constant:
         feeds.pop(f"x{index}", None)
+    attempts = [(_by_reference, OPSETS[0])]
+    if not only_reference:
+        attempts = [*((_by_onnxruntime, opset) for opset in OPSETS), *attempts]
     reasons: list[str] = []
-    runners = (_by_reference,) if only_reference else (_by_onnxruntime, _by_reference)
-    for run in runners:
+    for run, opset in attempts:
         try:
+            model = one_node_model(sample, output_types, opset)
             return [_retyped(*pair) for pair in zip(run(model, feeds), output_types, strict=False)]
         except Exception as error:  # noqa: BLE001 - whatever an evaluator raises means that it cannot judge
             reasons.append(f"{type(error).__name__}: {str(error)[:160]}")

@@ -148,8 +148,8 @@ class PoolCodelet:
         order = range(self.rank - 1, -1, -1) if self.column_major else range(self.rank)
         flat: Array = np.zeros_like(where)
         for number in order:
-            grid: Array = np.arange(where.shape[2 + number]) * self.strides[number] + low[number]
-            grid = grid.reshape([-1 if dim == 2 + number else 1 for dim in range(where.ndim)])
+            at = np.arange(where.shape[2 + number], dtype=np.int64) * self.strides[number] + low[number]
+            grid: Array = at.reshape([-1 if dim == 2 + number else 1 for dim in range(where.ndim)])
             flat = flat * shape[2 + number] + grid + chosen[number] * self.dilations[number]
         images = np.arange(args.low[0], args.high[0])[:, None] * shape[1]
         planes = images + np.arange(args.low[1], args.high[1])
