@@ -15,6 +15,7 @@ from halo_py.ops.broadcast import broadcast_shapes
 from halo_py.ops.kernels.map import broadcast_kernel
 from halo_py.ops.sampling import Array, numbers
 from halo_py.ops.scalar import ScalarProgram, ScalarStep, constant_step, run_program
+from halo_py.ops.scalar_functions import VARIADIC
 from halo_py.types import Dim, DType, TensorType, Type
 
 Accepts = Literal["float", "numeric", "signed", "integer", "bool", "any"]
@@ -54,8 +55,9 @@ class Elementwise(Op):
     def infer(self, args: InferArgs) -> tuple[Type, ...]:
         given = [index for index in range(len(args)) if args.has(index)]
         dtypes = [args.dtype(index) for index in given]
-        if not dtypes:
-            raise args.error("an element-wise op needs an operand")
+        needed = 1 if self.kind in VARIADIC else self.arity
+        if len(dtypes) < needed:
+            raise args.error(f"{needed} operand{'s are' if needed > 1 else ' is'} needed, found {len(dtypes)}")
         if not _ACCEPTED[self.accepts](dtypes[0]):
             raise args.error(f"the element type must be {self.accepts}, found {dtypes[0].text}")
         shared = dtypes[self.same_type_from :]

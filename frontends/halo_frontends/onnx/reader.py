@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ from halo_frontends.onnx.ordering import node_name
 from halo_frontends.onnx.scope import Scope
 from halo_frontends.onnx.tensors import TensorReader
 from halo_frontends.onnx.upgrade import RULES
-from halo_frontends.onnx.wire import ParsedModel, parse_model
+from halo_frontends.onnx.wire import ParsedModel, broken_text, parse_model
 from halo_py.errors import ModelError, UnsupportedError, UsageError, Where
 from halo_py.frontend import ImportOptions, ModelFacts, Port
 from halo_py.ir.builder import GraphBuilder
@@ -58,48 +59,71 @@ class OnnxFrontend:
         """What the file holds and what would be refused. Raises ModelError."""
         load_ops()
         parsed = parse_model(path)
-        model = parsed.proto
         _check_model(parsed)
-        nodes = list(_all_nodes(model.graph.node))
-        called = [node for function in model.functions for node in _all_nodes(function.node)]
-        constants = list(_all_tensors(model.graph, nodes))
-        ops = Counter(_op_name(node) for node in nodes)
-        initialisers = {tensor.name for tensor in model.graph.initializer}
-        place = Where(str(path))
-        return ModelFacts(
-            file=str(path),
-            format="onnx",
-            producer=" ".join(text for text in (model.producer_name, model.producer_version) if text),
-            versions={domain or "ai.onnx": version for domain, version in opset_versions(model).items()},
-            inputs=tuple(_port(entry, place) for entry in model.graph.input if entry.name not in initialisers),
-            outputs=tuple(_port(entry, place) for entry in model.graph.output),
-            ops=dict(sorted(ops.items(), key=lambda item: (-item[1], item[0]))),
-            parameters=sum(prod(tensor.dims) for tensor in constants),
-            parameter_bytes=sum(_tensor_bytes(tensor) for tensor in constants),
-            refused=refusals(parsed, [*nodes, *called]).listed(),
-        )
+        with _text_checked(parsed):
+            return _facts(parsed)
 
     def load(self, path: Path, options: ImportOptions) -> Graph:
         """The file as a graph. Raises ModelError, UnsupportedError, UsageError."""
         load_ops()
         parsed = parse_model(path)
         _check_model(parsed)
-        model, file = parsed.proto, str(path)
-        tensors = TensorReader(parsed)
-        importer = NodeImporter(tensors, Functions(model), file)
-        builder = GraphBuilder(model.graph.name or path.stem, file)
-        scope = Scope(builder)
-        _add_inputs(scope, model.graph, options, file)
-        try:
-            outputs = importer.graph(Frame(scope, opset_versions(model), {}), model.graph)
-        except UnsupportedError:
-            listed = refusals(parsed, _reachable_nodes(parsed))
-            if importer.refusals and listed:
-                raise listed.error() from None
+        with _text_checked(parsed):
+            return _load(parsed, options)
+
+
+def _facts(parsed: ParsedModel) -> ModelFacts:
+    model = parsed.proto
+    nodes = list(_all_nodes(model.graph.node))
+    called = [node for function in model.functions for node in _all_nodes(function.node)]
+    constants = list(_all_tensors(model.graph, nodes))
+    ops = Counter(_op_name(node) for node in nodes)
+    initialisers = {tensor.name for tensor in model.graph.initializer}
+    place = Where(str(parsed.path))
+    return ModelFacts(
+        file=str(parsed.path),
+        format="onnx",
+        producer=" ".join(text for text in (model.producer_name, model.producer_version) if text),
+        versions={domain or "ai.onnx": version for domain, version in opset_versions(model).items()},
+        inputs=tuple(_port(entry, place) for entry in model.graph.input if entry.name not in initialisers),
+        outputs=tuple(_port(entry, place) for entry in model.graph.output),
+        ops=dict(sorted(ops.items(), key=lambda item: (-item[1], item[0]))),
+        parameters=sum(prod(tensor.dims) for tensor in constants),
+        parameter_bytes=sum(_tensor_bytes(tensor) for tensor in constants),
+        refused=refusals(parsed, [*nodes, *called]).listed(),
+    )
+
+
+@contextmanager
+def _text_checked(parsed: ParsedModel) -> Generator[None]:
+    """Turns what text that is not UTF-8 leads to (protobuf answers it as bytes) into a ModelError.
+
+    Looking for such text first would cost every good model time.
+    """
+    try:
+        yield
+    except (TypeError, AttributeError):
+        damaged = broken_text(parsed.proto)
+        if damaged is None:
             raise
-        names = [entry.name for entry in model.graph.output]
-        _check_outputs(model.graph, outputs, file)
-        return builder.finish(outputs, names)
+        raise ModelError(f"holds a name that is not text: {damaged!r}", Where(str(parsed.path))) from None
+
+
+def _load(parsed: ParsedModel, options: ImportOptions) -> Graph:
+    model, file = parsed.proto, str(parsed.path)
+    importer = NodeImporter(TensorReader(parsed), Functions(model), file)
+    builder = GraphBuilder(model.graph.name or parsed.path.stem, file)
+    scope = Scope(builder)
+    _add_inputs(scope, model.graph, options, file)
+    try:
+        outputs = importer.graph(Frame(scope, opset_versions(model), {}), model.graph)
+    except UnsupportedError:
+        listed = refusals(parsed, _reachable_nodes(parsed))
+        if importer.refusals and listed:
+            raise listed.error() from None
+        raise
+    _check_outputs(model.graph, outputs, file)
+    return builder.finish(outputs, [entry.name for entry in model.graph.output])
 
 
 def _check_model(parsed: ParsedModel) -> None:

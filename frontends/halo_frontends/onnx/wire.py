@@ -12,7 +12,7 @@ import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,3 +169,16 @@ def parse_model(path: Path) -> ParsedModel:
             raise
         raise ModelError(f"is not an ONNX model: {error}", place) from error
     return ParsedModel(path, proto, contents, tuple(walk.spans))
+
+
+def broken_text(message: object) -> bytes | None:
+    """A text field of a protobuf message, or of a message in it, that is not UTF-8; None if there is none."""
+    proto = cast("Any", message)
+    for descriptor, value in proto.ListFields():
+        items = list(value) if descriptor.is_repeated else [value]
+        for item in items:
+            if descriptor.type == descriptor.TYPE_STRING and isinstance(item, bytes):
+                return item
+            if descriptor.type == descriptor.TYPE_MESSAGE and (found := broken_text(item)) is not None:
+                return found
+    return None
