@@ -190,7 +190,7 @@ def fuse_chain(rewriter: Rewriter, node: Node, limits: Fuse) -> bool:
         whole = compose(mapped(rewriter, node), value, mapped(rewriter, maker))
         if len(whole.operands) > limits.operands or len(whole.program.steps) > limits.steps:
             continue
-        op = REGISTRY.by_name["fused_map"](program=whole.program)
+        op = FusedMap(whole.program)
         rewriter.replace_with(node, op, whole.operands, (maker,))
         return True
     return False

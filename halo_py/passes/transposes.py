@@ -1,0 +1,242 @@
+"""Transpose sinking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from halo_py.ir.graph import Graph, Node, Value
+from halo_py.ir.pattern import onnx_op, static_shape
+from halo_py.ir.rewrite import Rewriter, Rule, every_rule, kind_of, rewrite_graph
+from halo_py.ops.scalar_op import Elementwise
+from halo_py.passes.base import Pass, PassContext
+from halo_py.passes.layout import LAYOUT, permutation
+
+Perm = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class SinkTransposes(Pass):
+    """Moves transposes through element-wise ops, reductions, concats, pads and softmax until they meet and cancel.
+
+    A transposed operand of a Gemm, or of a MatMul of two matrices, becomes a flag of Gemm. The result is taken only
+    if fewer elements are transposed than before.
+    """
+
+    name: ClassVar[str] = "transposes"
+
+    def run(self, graph: Graph, context: PassContext) -> Graph:
+        down = rewrite_graph(graph, RULES)
+        if down is not graph and moved_elements(down) > moved_elements(graph):
+            down = graph
+        return rewrite_graph(down, INTO_GEMM)
+
+
+def moved_elements(graph: Graph) -> int:
+    """Elements that the transposes of a graph move (of known shape; constants are folded, so not counted)."""
+    total = 0
+    for node in graph.nodes:
+        if kind_of(node) == "Transpose" and node.inputs[0] not in graph.constants:
+            total += int(np.prod(static_shape(node.outputs[0]) or (0,)))
+    return total
+
+
+def inverse(perm: Perm) -> Perm:
+    """The permutation that undoes `perm`."""
+    result = [0] * len(perm)
+    for position, axis in enumerate(perm):
+        result[axis] = position
+    return tuple(result)
+
+
+def transposed(rewriter: Rewriter, value: Value | None) -> tuple[Perm, Value, Node] | None:
+    """(perm, x, node) where the value is Transpose(x, perm) and nothing else reads it."""
+    node = rewriter.producer(value)
+    if node is None or value is None or kind_of(node) != "Transpose" or node.inputs[0] is None:
+        return None
+    perm = permutation(node)
+    return None if perm is None or static_shape(value) is None else (perm, node.inputs[0], node)
+
+
+def _sink(rewriter: Rewriter, node: Node, op: Any, inputs: Sequence[Value | None], perm: Perm, source: Node) -> bool:
+    """Replace `node` by a Transpose of `op(inputs)`."""
+    made = rewriter.insert(op, inputs, (source, node), outputs=len(node.outputs))
+    for old, new in zip(node.outputs, made, strict=True):
+        turned = rewriter.insert(onnx_op("Transpose", perm=perm), (new,), (source, node), types=[old.type])[0]
+        rewriter.replace_value(old, turned)
+    rewriter.erase(node)
+    return True
+
+
+def elementwise(rewriter: Rewriter, node: Node) -> bool:
+    """op(Transpose(a), Transpose(b), constant) -> Transpose(op(a, b, constant)) when most operands are transposed."""
+    result = static_shape(node.outputs[0])
+    if not isinstance(node.op, Elementwise) or result is None or len(node.outputs) != 1:
+        return False
+    found = [transposed(rewriter, value) for value in node.inputs]
+    first = next((item for item in found if item is not None), None)
+    if first is None:
+        return False
+    perm = first[0]
+    if len(perm) != len(result):
+        return False
+    operands: list[Value | None] = []
+    against = 0
+    for value, item in zip(node.inputs, found, strict=True):
+        if item is not None and item[0] == perm:
+            operands.append(item[1])
+            continue
+        turned = _turned(rewriter, value, perm, len(result))
+        against += turned is None
+        operands.append(turned)
+    given = sum(value is not None for value in node.inputs)
+    missing = sum(value is not None for value in operands)
+    if missing != given:
+        return False
+    return _sink(rewriter, node, node.op, operands, perm, first[2])
+
+
+def _turned(rewriter: Rewriter, value: Value | None, perm: Perm, rank: int) -> Value | None:
+    """A constant (or an operand with at most one element per axis) turned so that the transpose can pass it."""
+    shape = static_shape(value)
+    if value is None or shape is None or len(shape) > rank:
+        return None
+    if all(size == 1 for size in shape):
+        return value
+    contents = rewriter.contents(value)
+    if contents is None:
+        return None
+    wide = contents.reshape((1,) * (rank - len(shape)) + shape)
+    return rewriter.constant(np.transpose(wide, inverse(perm)), value.name)
+
+
+def along_axis(rewriter: Rewriter, node: Node) -> bool:
+    """Softmax, LogSoftmax, Hardmax, CumSum-like ops with an `axis` attribute on a transposed operand."""
+    item = transposed(rewriter, node.inputs[0])
+    if item is None or len(node.inputs) != 1:
+        return False
+    perm, source, maker = item
+    axis: int = getattr(node.op, "axis", -1) % len(perm)
+    op: Any = node.op
+    return _sink(rewriter, node, replace(op, axis=perm[axis]), (source,), perm, maker)
+
+
+def concat(rewriter: Rewriter, node: Node) -> bool:
+    """Concat of operands that are transposed alike -> Transpose of their Concat."""
+    found = [transposed(rewriter, value) for value in node.inputs]
+    first = next((item for item in found if item is not None), None)
+    if first is None:
+        return False
+    perm = first[0]
+    operands = [
+        item[1] if item is not None and item[0] == perm else _constant(rewriter, value, perm)
+        for value, item in zip(node.inputs, found, strict=True)
+    ]
+    if any(value is None for value in operands):
+        return False
+    axis: int = getattr(node.op, "axis", 0) % len(perm)
+    return _sink(rewriter, node, onnx_op("Concat", axis=perm[axis]), operands, perm, first[2])
+
+
+def _constant(rewriter: Rewriter, value: Value | None, perm: Perm) -> Value | None:
+    contents = rewriter.contents(value)
+    if value is None or contents is None or contents.ndim != len(perm):
+        return None
+    return rewriter.constant(np.transpose(contents, inverse(perm)), value.name)
+
+
+def reduction(rewriter: Rewriter, node: Node) -> bool:
+    """Reduction of a transposed operand -> Transpose of the reduction (none if a dropped axis leaves order)."""
+    item = transposed(rewriter, node.inputs[0])
+    axes_value = node.inputs[1] if len(node.inputs) > 1 else None
+    axes = rewriter.integers(axes_value)
+    if item is None or axes is None or not axes.size:
+        return False
+    perm, source, maker = item
+    reduced = {int(axis) % len(perm) for axis in axes.reshape(-1)}
+    turned = rewriter.ints(sorted(perm[axis] for axis in reduced), "axes")
+    if getattr(node.op, "keepdims", 1):
+        return _sink(rewriter, node, node.op, (source, turned), perm, maker)
+    kept = [perm[axis] for axis in range(len(perm)) if axis not in reduced]
+    order = sorted(kept)
+    return _sink(rewriter, node, node.op, (source, turned), tuple(order.index(axis) for axis in kept), maker)
+
+
+def pad(rewriter: Rewriter, node: Node) -> bool:
+    """Pad of a transposed operand, over all axes -> Transpose of the Pad."""
+    item = transposed(rewriter, node.inputs[0])
+    pads = rewriter.integers(node.inputs[1])
+    if item is None or pads is None or (len(node.inputs) > 3 and node.inputs[3] is not None):
+        return False
+    perm, source, maker = item
+    rank = len(perm)
+    back = inverse(perm)
+    turned = [int(pads[back[axis]]) for axis in range(rank)] + [int(pads[rank + back[axis]]) for axis in range(rank)]
+    operands = (source, rewriter.ints(turned, "pads"), *node.inputs[2:3])
+    return _sink(rewriter, node, node.op, operands, perm, maker)
+
+
+def slice_(rewriter: Rewriter, node: Node) -> bool:
+    """Slice of a transposed operand by given axes -> Transpose of the Slice."""
+    item = transposed(rewriter, node.inputs[0])
+    axes = rewriter.integers(node.inputs[3]) if len(node.inputs) > 3 else None
+    if item is None or axes is None:
+        return False
+    perm, source, maker = item
+    turned = rewriter.ints([perm[int(axis) % len(perm)] for axis in axes.reshape(-1)], "axes")
+    return _sink(rewriter, node, node.op, (source, *node.inputs[1:3], turned, *node.inputs[4:]), perm, maker)
+
+
+def split(rewriter: Rewriter, node: Node) -> bool:
+    """Split of a transposed operand -> Transposes of its parts."""
+    item = transposed(rewriter, node.inputs[0])
+    if item is None:
+        return False
+    perm, source, maker = item
+    op: Any = node.op
+    axis: int = op.axis % len(perm)
+    return _sink(rewriter, node, replace(op, axis=perm[axis]), (source, *node.inputs[1:]), perm, maker)
+
+
+def flag_of_gemm(rewriter: Rewriter, node: Node) -> bool:
+    """Gemm with a transposed operand -> flag of Gemm."""
+    op: Any = node.op
+    for index, flag in enumerate(("transA", "transB")):
+        item = transposed(rewriter, node.inputs[index])
+        if item is None or item[0] != (1, 0):
+            continue
+        operands = [*node.inputs]
+        operands[index] = item[1]
+        rewriter.update(node, op=replace(op, **{flag: 1 - getattr(op, flag)}), inputs=tuple(operands))
+        return True
+    return False
+
+
+def matmul_to_gemm(rewriter: Rewriter, node: Node) -> bool:
+    """MatMul of two matrices of which one is transposed -> Gemm."""
+    if any(len(static_shape(value) or ()) != 2 for value in node.inputs) or len(node.inputs) != 2:
+        return False
+    found = [transposed(rewriter, value) for value in node.inputs]
+    if all(item is None for item in found):
+        return False
+    operands = [item[1] if item else value for item, value in zip(found, node.inputs, strict=True)]
+    op = onnx_op("Gemm", transA=int(found[0] is not None), transB=int(found[1] is not None))
+    rewriter.replace_with(node, op, operands)
+    return True
+
+
+_REDUCTIONS = (
+    *("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSumSquare"),
+    *("ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp"),
+)
+
+RULES = every_rule(
+    {"Transpose": LAYOUT["Transpose"], "Reshape": LAYOUT["Reshape"]},
+    {kind: [along_axis] for kind in ("Softmax", "LogSoftmax", "Hardmax")},
+    {kind: [reduction] for kind in _REDUCTIONS},
+    {"Concat": [concat], "Pad": [pad], "Slice": [slice_], "Split": [split], "*": [elementwise]},
+)
+INTO_GEMM: dict[str, list[Rule]] = {"Gemm": [flag_of_gemm], "MatMul": [matmul_to_gemm]}
