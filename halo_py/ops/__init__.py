@@ -19,6 +19,7 @@ FAMILIES = (
     "reduction",
     "softmax",
     "normalization",
+    "recurrent",
     "contraction",
     "einsum",
     "convolution",
@@ -27,6 +28,8 @@ FAMILIES = (
     "movement",
     "slicing",
     "pooling",
+    "shape",
+    "selection",
 )
 """Modules of this package that declare ops."""
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from halo_py.ir.op import Sample
+from halo_py.ops.literal import TensorLiteral
 from halo_py.types import DType
 
 Numbers = NDArray[Any]
@@ -55,7 +56,7 @@ def one_node_model(sample: Sample, output_types: Sequence[DType], opset: int = O
         if name in newest.attributes and name not in schema.attributes and value != defaults[name]:
             raise NoJudgeError(f"opset {opset} has no attribute {name}")
         if name in schema.attributes and value is not None:
-            attributes[name] = value.onnx_number if isinstance(value, DType) else value
+            attributes[name] = _attribute(value)
     node = helper.make_node(cast("str", declaration.onnx), names, results, domain=declaration.domain, **attributes)
     inputs: list[Any] = []
     initializers: list[Any] = []
@@ -76,6 +77,12 @@ def one_node_model(sample: Sample, output_types: Sequence[DType], opset: int = O
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
     model.ir_version = 10
     return model
+
+
+def _attribute(value: object) -> Any:
+    if isinstance(value, DType):
+        return value.onnx_number
+    return onnx.numpy_helper.from_array(value.array()) if isinstance(value, TensorLiteral) else value
 
 
 def judge(sample: Sample, output_types: Sequence[DType], only_reference: bool = False) -> list[Numbers]:
