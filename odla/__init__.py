@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from odla.driver import DeviceInfo as DeviceInfo
     from odla.driver import Refused as Refused
     from odla.driver import register as register
-    from odla.execute import compile_for as compile_for
-    from odla.execute import execute as execute
-    from odla.execute import load as load
+    from odla.execution import compile_for as compile_for
+    from odla.execution import execute as execute
+    from odla.execution import load as load
     from odla.handles import Device as Device
     from odla.handles import Executable as Executable
     from odla.handles import Result as Result
@@ -33,9 +33,9 @@ _HOMES = {
     "DeviceInfo": "driver",
     "Refused": "driver",
     "register": "driver",
-    "compile_for": "execute",
-    "execute": "execute",
-    "load": "execute",
+    "compile_for": "execution",
+    "execute": "execution",
+    "load": "execution",
     "Device": "handles",
     "Executable": "handles",
     "Result": "handles",

@@ -14,7 +14,6 @@ from halo_py.types import Type
 if TYPE_CHECKING:
     from halo_py.ir.graph import Graph
     from halo_py.ir.op import RuntimeValue
-    from halo_py.profile import Profile
 
 Options = Mapping[str, Any]
 """Compile options by name. Every driver takes those of `import_options`; others are its own."""
@@ -60,7 +59,7 @@ class RunResult:
     """Outputs of one run, in order, and what the run reports (None for devices that measure nothing)."""
 
     outputs: Sequence[RuntimeValue]
-    profile: Profile | None = None
+    profile: Any = None
 
 
 class Driver(Protocol):

@@ -16,7 +16,6 @@ from odla.driver import Driver, Port, RunResult, Signature, drivers, find_driver
 if TYPE_CHECKING:
     from halo_py.ir.graph import Graph
     from halo_py.ir.op import RuntimeValue
-    from halo_py.profile import Profile
     from odla.driver import Options, Refused
 
 Inputs = Mapping[str, Any] | Sequence[Any]
@@ -54,7 +53,7 @@ class Result(Mapping[str, Any]):
 
     __slots__ = ("_names", "_values", "profile")
 
-    def __init__(self, names: tuple[str, ...], values: Sequence[RuntimeValue], profile: Profile | None = None) -> None:
+    def __init__(self, names: tuple[str, ...], values: Sequence[RuntimeValue], profile: Any = None) -> None:
         self._names = names
         self._values = values
         self.profile = profile

@@ -14,7 +14,7 @@ from halo_py.errors import TargetError, UsageError
 from halo_py.executable import KIND, Executable
 from halo_py.profile import Profile, RunCounters, profile_of
 from halo_py.targets import available, load_target
-from odla.driver import DeviceInfo, Options, Port, Refused, RunResult, Signature
+from odla.driver import DeviceInfo, Options, Port, Refused, RunResult, Signature, archive_kind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,8 +43,7 @@ class Loaded:
         """The program's profile with what this run counted."""
         if self._profile is None:
             self._profile = profile_of(self.executable.program, self.executable.system)
-        known = self._profile
-        return Profile(known.device, known.clock_hz, known.time, known.steps, known.memory, known.utilisation, counters)
+        return replace(self._profile, counters=counters)
 
 
 class IpuBackend:
@@ -89,9 +88,9 @@ class IpuBackend:
         """Whether it is a compiled program, loaded or not."""
         return isinstance(artefact, (Loaded, Executable))
 
-    def reads(self, head: bytes) -> bool:
-        """Whether a file begins like a `.halo` file."""
-        return head.startswith(b"PK") and b"manifest.json" in head and KIND.encode() in head
+    def reads(self, path: Path, head: bytes) -> bool:
+        """Whether a file is a `.halo` file of a compiled program."""
+        return archive_kind(path, head) == KIND
 
     def load(self, path: Path) -> Loaded:
         """An executable read from its file. Raises ExecutableError."""
