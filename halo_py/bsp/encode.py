@@ -66,13 +66,12 @@ def decode_program(document: Document, graph: Graph, system: System) -> Program:
     for number, entry in enumerate(cast("list[Document]", document["templates"])):
         templates.append(_template(entry, sources.body(number)))
     sources.templates = templates
-    values = sources.values
     return Program(
         tuple(sources.stage(number) for number in range(len(document["stages"]))),
         _count(document["replicas"]),
         _count(document["micro_batches"]),
         _count(document["micro_batch"]),
-        tuple(InterIpuCopy(values[entry[0]], *map(int, entry[1:])) for entry in document["copies"]),
+        tuple(sources.copy(*entry) for entry in document["copies"]),
         tuple(Collective(*entry) for entry in document["collectives"]),
         tuple(document["notes"]),
     )
@@ -182,6 +181,15 @@ class _Sources:
         """Every value of the graph by number."""
         return list(self.graph.values())
 
+    def _value(self, number: int) -> Value:
+        return self.values[number]
+
+    def _node(self, number: int) -> Node:
+        return self.graph.nodes[number]
+
+    def _made(self, number: int) -> Template:
+        return self.templates[number]
+
     @cached_property
     def stage_graphs(self) -> list[Graph]:
         """The graph of each stage."""
@@ -192,44 +200,48 @@ class _Sources:
         return {}
 
     def _stage_graph(self, entry: Document) -> Graph:
-        nodes = tuple(self.graph.nodes[number] for number in entry["nodes"])
+        nodes = tuple(self._node(number) for number in entry["nodes"])
         if len(nodes) == len(self.graph.nodes):
             return self.graph
         read = dict.fromkeys(value for node in nodes for value in node.inputs if value is not None)
         constants = {value: self.graph.constants[value] for value in read if value in self.graph.constants}
         return Graph(
             entry["name"],
-            tuple(self.values[number] for number in entry["inputs"]),
-            tuple(self.values[number] for number in entry["outputs"]),
+            tuple(self._value(number) for number in entry["inputs"]),
+            tuple(self._value(number) for number in entry["outputs"]),
             nodes,
             constants,
-            tuple(StateUpdate(self.values[state], self.values[updated]) for state, updated in entry["states"]),
+            tuple(StateUpdate(self._value(state), self._value(updated)) for state, updated in entry["states"]),
         )
 
     def stage(self, number: int) -> StageProgram:
         """A stage whose supersteps and figures are at hand and whose homes are made when somebody asks."""
         entry = self.document["stages"][number]
         recipe = Recipe(entry["tiles"], DType.from_text(entry["partials_type"]), tuple(map(int, entry["order"])))
-        homed = frozenset(self.values[value] for value in entry["homed"])
+        homed = frozenset(self._value(value) for value in entry["homed"])
         return StageProgram(
             self.stage_graphs[number],
             tuple(self._superstep(step) for step in entry["steps"]),
             _StoredHomes(homed, lambda: self.lowered(number)[1]),
             _memory(entry["memory"]),
             _cycles(entry["cycles"]),
-            tuple(HostCopy(self.values[value], way, int(size)) for value, way, size in entry["copies"]),
+            tuple(HostCopy(self._value(value), way, int(size)) for value, way, size in entry["copies"]),
             int(entry["ipu"]),
             recipe,
         )
 
+    def copy(self, value: int, source: int, target: int, size: int, hops: int) -> InterIpuCopy:
+        """A copy between stages."""
+        return InterIpuCopy(self._value(value), source, target, size, hops)
+
     def _superstep(self, step: Document) -> Superstep:
         calls: list[Call | HostCall] = []
         for number, template, *rest in step["calls"]:
-            node = self.graph.nodes[number]
+            node = self._node(number)
             if template is None:
                 calls.append(HostCall(node, node.where, *rest))
             else:
-                calls.append(Call(self.templates[template], node))
+                calls.append(Call(self._made(template), node))
         return Superstep(tuple(calls), *(_cycles(step[name]) for name in _STEP_CYCLES))
 
     def body(self, number: int) -> Callable[[], TemplateBody]:
@@ -237,7 +249,7 @@ class _Sources:
         stage, node = self.document["templates"][number]["made_by"]
 
         def make() -> TemplateBody:
-            made = self.lowered(stage)[0][self.graph.nodes[node]]
+            made = self.lowered(stage)[0][self._node(node)]
             if not np.array_equal(made.cycles, self.templates[number].cycles):
                 raise ExecutableError(
                     f"the program does not come out as it was stored (template {number}, {made.name})",
@@ -255,7 +267,7 @@ class _Sources:
 
             stage = self.document["stages"][number]
             decided = {
-                self.graph.nodes[call[0]]: self.templates[call[1]].decisions
+                self._node(call[0]): self._made(call[1]).decisions
                 for step in stage["steps"]
                 for call in step["calls"]
                 if call[1] is not None
@@ -299,14 +311,10 @@ def _template(entry: Document, source: Callable[[], TemplateBody]) -> Template:
         for ways, steps, order, start, followed in entry["decisions"]
     ]
     types = entry["matrix_types"]
-    return Template(
-        entry["name"],
-        source,
-        tuple(decisions),
-        matrix_types=None if types is None else (types[0], types[1]),
-        **{name: entry[name] for name in _TEMPLATE_COUNTS},
-        **{name: _cycles(entry[name]) for name in _TEMPLATE_CYCLES},
-    )
+    figures: Document = {name: entry[name] for name in _TEMPLATE_COUNTS}
+    figures.update((name, _cycles(entry[name])) for name in _TEMPLATE_CYCLES)
+    known = None if types is None else (types[0], types[1])
+    return Template(entry["name"], source, tuple(decisions), matrix_types=known, **figures)
 
 
 def _memory(entry: Document) -> MemoryAccount:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +34,16 @@ class _WatchedConstants(tuple["Array | None", ...]):  # noqa: SLOT001 (a tuple s
         made.read = set()
         return made
 
-    def __getitem__(self, index: Any) -> Any:
-        self.read.update(range(len(self))[index] if isinstance(index, slice) else [range(len(self))[index]])
+    @overload
+    def __getitem__(self, index: SupportsIndex, /) -> Array | None: ...
+    @overload
+    def __getitem__(self, index: slice[Any, Any, Any], /) -> tuple[Array | None, ...]: ...
+    def __getitem__(self, index: SupportsIndex | slice[Any, Any, Any], /) -> Array | tuple[Array | None, ...] | None:
+        numbers = range(len(self))
+        if isinstance(index, slice):
+            self.read.update(numbers[index])
+        else:
+            self.read.add(numbers[index])
         return super().__getitem__(index)
 
     def __iter__(self) -> Iterator[Array | None]:

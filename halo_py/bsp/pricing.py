@@ -124,4 +124,4 @@ class Pricing:
         chip = self.chip
         sends = np.ceil(price.sent_by_tile / chip.exchange_bytes_per_send)
         instructions = sends + price.fragments_by_tile * chip.exchange_instructions_per_fragment
-        return instructions * chip.exchange_code_bytes_per_instruction
+        return np.asarray(instructions * chip.exchange_code_bytes_per_instruction, np.float64)

@@ -358,6 +358,7 @@ class TemplateBuilder:
         written = frozenset(_written_in(step))
         before = self.emitted.copy()
         starts: dict[int, TileMapping] = {}
+        lowered: list[TemplateStep] = []
         for attempt in range(CARRY_ATTEMPTS):
             self.emitted = before.copy()
             last = attempt == CARRY_ATTEMPTS - 1

@@ -280,7 +280,8 @@ class _Cycle:
 
     @staticmethod
     def nothing() -> _Cycle:
-        return _Cycle(*(np.zeros(3) for _ in range(5)))
+        none = np.zeros(3)
+        return _Cycle(none, none, none, none, none)
 
     @property
     def without_host(self) -> Seconds:
@@ -291,8 +292,14 @@ class _Cycle:
         return self.without_host + self.host + self.host_sync
 
     def times(self, count: int) -> _Cycle:
-        parts = (self.on_chip, self.node_host, self.links, self.host, self.host_sync)
-        return _Cycle(*(part * count for part in parts), slowest=self.slowest)
+        return _Cycle(
+            self.on_chip * count,
+            self.node_host * count,
+            self.links * count,
+            self.host * count,
+            self.host_sync * count,
+            self.slowest,
+        )
 
     def __add__(self, other: _Cycle) -> _Cycle:
         return _Cycle(

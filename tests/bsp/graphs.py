@@ -8,7 +8,7 @@ from halo_py.bsp.lower import LoweringCache, lower_stage
 from halo_py.bsp.options import LoweringOptions
 from halo_py.bsp.program import StageProgram
 from halo_py.ir.builder import GraphBuilder
-from halo_py.ir.graph import Graph
+from halo_py.ir.graph import Graph, Value
 from halo_py.ops import load_ops
 from halo_py.ops.contraction import MatMul
 from halo_py.ops.elementwise import Add, Mul, Tanh
@@ -44,7 +44,7 @@ def branches(count: int = 3, rows: int = 32, width: int = 64) -> Graph:
     """`count` independent projections of one input, multiplied together."""
     builder = GraphBuilder("branches")
     x = builder.input("x", TensorType(DType.FLOAT32, (rows, width)))
-    made = []
+    made: list[Value] = []
     for number in range(count):
         w = builder.constant(weights(width, width, seed=number), f"w{number}")
         made.extend(builder.add(MatMul(), [x, w], name=f"matmul{number}"))
