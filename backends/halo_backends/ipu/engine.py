@@ -12,7 +12,7 @@ from halo_backends.ipu.exchange import Multicast
 from halo_backends.ipu.rounding import StochasticRounding
 from halo_backends.ipu.store import TiledValue
 from halo_backends.ipu.tiled import Counters, Mutator, TemplateRun
-from halo_backends.ipu.whole import WholeRun
+from halo_backends.ipu.whole import Region, WholeRun
 from halo_py.bsp.program import Call, HostCall, Program, StageProgram
 from halo_py.errors import SimulationError
 from halo_py.evaluate import evaluate_node
@@ -44,6 +44,9 @@ class Engine:
     watched: dict[Value, RuntimeValue] = field(default_factory=dict["Value", "RuntimeValue"])
     """Inner values to keep: put the Value in as a key, read the last micro-batch's contents afterwards."""
     _weights: dict[tuple[int, Value], TiledValue] = field(default_factory=dict[tuple[int, "Value"], TiledValue])
+    _regions: dict[tuple[int, tuple[int, ...], tuple[int, ...]], Region] = field(
+        default_factory=dict[tuple[int, tuple[int, ...], tuple[int, ...]], Region]
+    )
     _concrete: dict[int, list[Multicast]] = field(default_factory=dict[int, list[Multicast]])
 
     def run(self, graph: Graph, inputs: Mapping[Value, Array]) -> list[RuntimeValue]:
@@ -71,7 +74,8 @@ class Engine:
             if local is not None and value is not None
         ]
         if self.mode == "whole":
-            run = WholeRun(call.template, {local: contents.array(value) for local, value in operands})
+            operand_arrays = {local: contents.array(value) for local, value in operands}
+            run = WholeRun(call.template, operand_arrays, self._regions)
             run.run()
             for local, value in zip(form.outputs, call.node.outputs, strict=False):
                 contents.host[value] = run.values[local]

@@ -14,13 +14,19 @@ import numpy as np
 
 from halo_backends.ipu.tiled import combine_partials
 from halo_py.bsp.program import CombineGroup, Compute, Exchange, Loop, Rename, Template, VertexGroup
-from halo_py.ir.space import Kernel, VertexArgs
+from halo_py.ir.space import Access, Kernel, VertexArgs
 from halo_py.tiling.mapping import cut
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from halo_py.ir.space import Bounds
+
     Array = NDArray[np.generic]
+
+
+ACCUMULATOR_BITS = 32
+"""Partials at least this wide round no more than the accumulation itself: their boundary needs no rounding."""
 
 
 @dataclass(slots=True)
@@ -29,6 +35,8 @@ class WholeRun:
 
     template: Template
     values: dict[int, Array]
+    regions: dict[tuple[int, tuple[int, ...], tuple[int, ...]], Region]
+    """What boxes touch, by identity of their kernel; shared between runs of the same program."""
 
     def run(self) -> None:
         """All steps of the template; results are left in `values`."""
@@ -55,11 +63,11 @@ class WholeRun:
         kernel = group.placement.kernel
         low = tuple(iteration if axis.role == "loop" else 0 for axis in kernel.axes)
         high = tuple(a + n for a, n in zip(low, kernel.extents, strict=True))
-        if not group.partial:
-            self._store(group, kernel, low, high, self._vertex(group, kernel, low, high))
+        if not group.partial or kernel.partials_type.bits >= ACCUMULATOR_BITS:
+            self._store(group, kernel, low, high, self._vertex(group, kernel, low, high, partial=False))
             return
         pieces = [
-            self._vertex(group, kernel, piece_low, piece_high)
+            self._vertex(group, kernel, piece_low, piece_high, partial=True)
             for piece_low, piece_high in _reduction_pieces(kernel, group.placement.split.ways, low, high)
         ]
         partials = kernel.partials_type.numpy
@@ -70,21 +78,22 @@ class WholeRun:
         self._store(group, kernel, low, high, totals)
 
     def _vertex(
-        self, group: VertexGroup, kernel: Kernel, low: tuple[int, ...], high: tuple[int, ...]
+        self, group: VertexGroup, kernel: Kernel, low: tuple[int, ...], high: tuple[int, ...], *, partial: bool
     ) -> tuple[Array, ...]:
-        corner_low, corner_high = np.array([low], np.int64), np.array([high], np.int64)
-        reads: list[Array] = []
-        read_low: list[tuple[int, ...]] = []
-        for access, value in zip(kernel.reads, group.reads, strict=True):
-            box_low, box_high = (corner[0].tolist() for corner in access.boxes(corner_low, corner_high))
-            whole = self.values[value].reshape(access.shape)
-            reads.append(whole[tuple(map(slice, box_low, box_high))])
-            read_low.append(tuple(box_low))
-        writes = [access.boxes(corner_low, corner_high) for access in kernel.writes]
-        write_low = tuple(tuple(box[0][0].tolist()) for box in writes)
-        write_shape = tuple(tuple((box[1][0] - box[0][0]).tolist()) for box in writes)
-        args = VertexArgs(low, high, tuple(reads), tuple(read_low), write_low, write_shape, group.partial)
+        region = self._region(kernel, low, high)
+        reads = tuple(
+            self.values[value].reshape(access.shape)[part]
+            for access, value, part in zip(kernel.reads, group.reads, region.reads, strict=True)
+        )
+        args = VertexArgs(low, high, reads, region.read_low, region.write_low, region.write_shape, partial)
         return kernel.codelet.compute(args, kernel)
+
+    def _region(self, kernel: Kernel, low: tuple[int, ...], high: tuple[int, ...]) -> Region:
+        key = (id(kernel), low, high)
+        found = self.regions.get(key)
+        if found is None:
+            found = self.regions[key] = Region.of(kernel, low, high)
+        return found
 
     def _store(
         self,
@@ -94,19 +103,50 @@ class WholeRun:
         high: tuple[int, ...],
         results: tuple[Array, ...],
     ) -> None:
-        corner_low, corner_high = np.array([low], np.int64), np.array([high], np.int64)
-        for access, value, dtype, contents in zip(
-            kernel.writes, group.writes, kernel.write_types, results, strict=True
+        region = self._region(kernel, low, high)
+        for number, (access, value, dtype) in enumerate(
+            zip(kernel.writes, group.writes, kernel.write_types, strict=True)
         ):
-            box_low, box_high = (corner[0].tolist() for corner in access.boxes(corner_low, corner_high))
-            rounded = contents.astype(dtype.numpy, copy=False)
+            rounded = results[number].astype(dtype.numpy, copy=False)
             shape = self.template.form.values[value].static_shape
-            if all(a == 0 for a in box_low) and tuple(box_high) == access.shape:
+            if region.write_shape[number] == access.shape:
                 self.values[value] = rounded.reshape(shape)
                 continue
             if value not in self.values:
                 self.values[value] = np.zeros(shape, dtype.numpy)
-            self.values[value].reshape(access.shape)[tuple(map(slice, box_low, box_high))] = rounded
+            part = tuple(
+                slice(start, start + size)
+                for start, size in zip(region.write_low[number], region.write_shape[number], strict=True)
+            )
+            self.values[value].reshape(access.shape)[part] = rounded
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """What a box of a kernel's space touches: slices of the operands read, corners and shapes of what is written."""
+
+    reads: tuple[tuple[slice, ...], ...]
+    read_low: tuple[tuple[int, ...], ...]
+    write_low: tuple[tuple[int, ...], ...]
+    write_shape: tuple[tuple[int, ...], ...]
+
+    @staticmethod
+    def of(kernel: Kernel, low: tuple[int, ...], high: tuple[int, ...]) -> Region:
+        """The region of the box [low, high)."""
+        corner_low, corner_high = np.array([low], np.int64), np.array([high], np.int64)
+        read = [_box(access, corner_low, corner_high) for access in kernel.reads]
+        written = [_box(access, corner_low, corner_high) for access in kernel.writes]
+        return Region(
+            tuple(tuple(map(slice, *box)) for box in read),
+            tuple(box[0] for box in read),
+            tuple(box[0] for box in written),
+            tuple(tuple(b - a for a, b in zip(*box, strict=True)) for box in written),
+        )
+
+
+def _box(access: Access, low: Bounds, high: Bounds) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    lows, highs = access.boxes(low, high)
+    return tuple(lows[0].tolist()), tuple(highs[0].tolist())
 
 
 def _reduction_pieces(
