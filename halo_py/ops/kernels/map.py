@@ -53,11 +53,12 @@ def output_axes(shape: Sequence[int], dtype: DType) -> tuple[Axis, ...]:
 def access_axes(access: Access) -> tuple[int | None, ...]:
     """The axis each dimension of an operand follows, None for a dimension at a constant index.
 
-    Raises ValueError for windows and whole dimensions.
+    Raises ValueError for windows and whole dimensions. An axis may be followed backwards only if boxes have extent 1
+    along it (a loop axis).
     """
     axes: list[int | None] = []
     for dim in access.dims:
-        if not isinstance(dim, Affine) or len(dim.terms) > 1 or any(factor != 1 for _, factor in dim.terms):
+        if not isinstance(dim, Affine) or len(dim.terms) > 1 or any(factor not in (1, -1) for _, factor in dim.terms):
             raise ValueError(f"{dim} is not one axis")
         axes.append(dim.terms[0][0] if dim.terms else None)
     return tuple(axes)
@@ -89,7 +90,7 @@ def arrange(result: Array, access: Access, shape: tuple[int, ...]) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class MapCodelet:
-    """One pass over the box with `program`; read i is the program's input i."""
+    """One pass over the box with `program`; read i is the program's input i, every write gets the result."""
 
     program: ScalarProgram
 
@@ -116,8 +117,10 @@ class MapCodelet:
         rank = len(kernel.axes)
         operands = [align(box, access, rank) for box, access in zip(args.reads, kernel.reads, strict=True)]
         result = np.broadcast_to(run_program(self.program, operands), args.extents)
-        written = arrange(result, kernel.writes[0], args.write_shape[0])
-        return (written.astype(kernel.write_types[0].numpy, copy=False),)
+        return tuple(
+            arrange(result, access, shape).astype(dtype.numpy, copy=False)
+            for access, shape, dtype in zip(kernel.writes, args.write_shape, kernel.write_types, strict=True)
+        )
 
 
 def widest(types: Sequence[DType]) -> DType:
