@@ -8,31 +8,25 @@ include those for every smaller T: with more tiles no plan gets worse.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from math import prod
 
 import numpy as np
 
 from halo_py.ir.space import Kernel
-from halo_py.tiling.mapping import Ints
+from halo_py.tiling.parts import Ints, combinations, distinct_ways
 
 EXHAUSTIVE_TILES = 64
 """Splits over at most so many tiles are all candidates."""
 
-MOST_CANDIDATES = 20_000
+MOST_CANDIDATES = 32_000
 """Menus are thinned until a machine of `REFERENCE_TILES` has at most so many candidates."""
 
 REFERENCE_TILES = 1472
 """Tiles of the machine for which the number of candidates is bounded (Mk2)."""
 
-_RATIOS = (1.0, 1.05, 1.1, 1.2, 1.3, 1.45, 1.6, 1.8, 2.0, 2.5, 3.0, 4.0, 8.0, 16.0)
-
-
-def distinct_ways(grains: int, most: int) -> Ints:
-    """Every number of pieces up to `most` that gives a largest piece of its own, each as the fewest pieces for it."""
-    most = max(1, min(grains, most))
-    ways = np.arange(1, most + 1, dtype=np.int64)
-    pieces = -(-grains // ways)
-    return ways[np.concatenate([[True], pieces[1:] < pieces[:-1]])]
+_RATIOS = (1.0, *(1 + 0.02 * 1.25**step for step in range(32)))
+"""Ratios between neighbouring piece sizes of a thinned menu, from none to the ends of the range only."""
 
 
 def thinned(ways: Ints, grains: int, ratio: float) -> Ints:
@@ -54,14 +48,14 @@ def thinned(ways: Ints, grains: int, ratio: float) -> Ints:
 def candidates(kernel: Kernel, tiles: int) -> Ints:
     """int64[rows, axes]: the numbers of pieces per axis of every candidate; their product is at most `tiles`."""
     grains = _grains(kernel)
-    small = _combine(
+    small = combinations(
         [distinct_ways(count, min(tiles, EXHAUSTIVE_TILES)) for count in grains], min(tiles, EXHAUSTIVE_TILES)
     )
     if tiles <= EXHAUSTIVE_TILES:
         return small
     menus = _menus(grains)
     limited = [menu[menu <= tiles] for menu in menus]
-    large = _combine(limited, tiles)
+    large = combinations(limited, tiles)
     return np.concatenate([small, large[np.prod(large, axis=1) > EXHAUSTIVE_TILES]])
 
 
@@ -75,14 +69,17 @@ def _grains(kernel: Kernel) -> list[int]:
 
 def _menus(grains: list[int]) -> list[Ints]:
     """Menus of all axes, thinned by the smallest ratio that keeps the number of candidates within bounds."""
-    most = max(REFERENCE_TILES, EXHAUSTIVE_TILES)
     full = [distinct_ways(count, count) for count in grains]
-    menus = full
-    for ratio in _RATIOS:
-        menus = [thinned(ways, count, ratio) for ways, count in zip(full, grains, strict=True)]
-        if _count(menus, most) <= MOST_CANDIDATES:
-            break
-    return menus
+
+    def thin(ratio: float) -> list[Ints]:
+        return [thinned(ways, count, ratio) for ways, count in zip(full, grains, strict=True)]
+
+    def few(ratio: float) -> bool:
+        return _count(thin(ratio), REFERENCE_TILES) <= MOST_CANDIDATES
+
+    if few(_RATIOS[0]):
+        return full
+    return thin(_RATIOS[bisect_left(_RATIOS, True, 1, len(_RATIOS) - 1, key=few)])
 
 
 def _count(menus: list[Ints], tiles: int) -> int:
@@ -99,22 +96,6 @@ def _count(menus: list[Ints], tiles: int) -> int:
             following[ways : ways * reach + 1 : ways] += counts[1 : reach + 1]
         counts = following
     return int(counts.sum())
-
-
-def _combine(menus: list[Ints], tiles: int) -> Ints:
-    """Every combination of one entry per menu whose product is at most `tiles`."""
-    rows = np.ones((1, len(menus)), np.int64)
-    used = np.ones(1, np.int64)
-    for axis, menu in enumerate(menus):
-        if len(menu) == 1:
-            continue
-        fits = np.searchsorted(menu, tiles // used, side="right")
-        source = np.repeat(np.arange(len(rows)), fits)
-        choice = np.arange(len(source)) - np.repeat(np.cumsum(fits) - fits, fits)
-        rows = rows[source]
-        rows[:, axis] = menu[choice]
-        used = used[source] * menu[choice]
-    return rows
 
 
 def serial_candidates(kernel: Kernel, ways: Ints) -> tuple[Ints, Ints]:

@@ -7,7 +7,8 @@ at least `SPREAD_BYTES`), everything else to lie where it is needed; where opera
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from halo_py.ir.space import Access, Affine, Kernel
 from halo_py.ir.work import ContractionWork, PartialsWork, SumWork, Work
-from halo_py.tiling.mapping import Ints
+from halo_py.tiling.parts import Ints, piece_sizes
 from halo_py.tiling.plan import combine_elements
 from halo_py.tiling.vertex_cost import cycles as vertex_cycles
 
@@ -75,13 +76,18 @@ def pieces(kernel: Kernel, ways: Ints, steps: Ints | None = None) -> Ints:
     total = -(-extents // grain)
     grains = -(-total // ways)
     if steps is not None:
-        grains = -(-grains // steps)
-    return np.minimum(extents, grains * grain)
+        return np.minimum(extents, -(-grains // steps) * grain)
+    # where only the last piece is the longest one, it lacks what the extent is short of whole grains
+    alone = (total % ways == 1) & (ways > 1)
+    ragged = grains * grain - (total * grain - extents)
+    return np.minimum(extents, np.where(alone, np.maximum(ragged, (grains - 1) * grain), grains * grain))
 
 
 def price(kernel: Kernel, chip: Chip, ways: Ints, steps: Ints | None = None) -> RowCosts:
     """Prices of the splits `ways` [rows, axes], with `steps` [rows, axes] serial pieces per tile."""
-    return _Pricing(kernel, chip, ways, steps).costs(vertex_costs(kernel, chip, pieces(kernel, ways, steps)))
+    costs = _Pricing(kernel, chip, ways, steps).costs()
+    vertex = vertex_costs(kernel, chip, pieces(kernel, ways, steps))
+    return replace(costs, vertex=vertex if steps is None else vertex * np.prod(steps, axis=1)[:, None])
 
 
 def price_promising(kernel: Kernel, chip: Chip, ways: Ints, slack: float) -> tuple[Ints, RowCosts]:
@@ -90,17 +96,17 @@ def price_promising(kernel: Kernel, chip: Chip, ways: Ints, slack: float) -> tup
     The vertex cost of contractions is dear to compute, so it is computed where a lower bound (multiply-accumulates at
     the matrix unit's peak) leaves hope: rows left out are provably not within the slack.
     """
-    everything = np.arange(len(ways))
     piece = pieces(kernel, ways)
-    least = _least_vertex_cycles(kernel, chip, piece)
-    if least is None or len(ways) <= _FEW_ROWS:
-        return everything, price(kernel, chip, ways)
-    pricing = _Pricing(kernel, chip, ways, None)
-    bound = pricing.costs(least[:, None] * np.ones(3)).total[:, 1]
+    costs = _Pricing(kernel, chip, ways, None).costs()
+    least = None if len(ways) <= _FEW_ROWS else _least_vertex_cycles(kernel, chip, piece)
+    if least is None:
+        return np.arange(len(ways)), replace(costs, vertex=vertex_costs(kernel, chip, piece))
+    others = costs.total[:, 1]
+    bound = least + others
     first = np.argpartition(bound, _FEW_ROWS)[:_FEW_ROWS]
-    best = price(kernel, chip, ways[first]).total[:, 1].min()
+    best = (vertex_costs(kernel, chip, piece[first])[:, 1] + others[first]).min()
     rows = np.flatnonzero(bound <= best * slack)
-    return rows, price(kernel, chip, ways[rows])
+    return rows, replace(costs.take(rows), vertex=vertex_costs(kernel, chip, piece[rows]))
 
 
 _FEW_ROWS = 256
@@ -110,6 +116,23 @@ def vertex_costs(kernel: Kernel, chip: Chip, piece: Ints) -> Floats:
     """float64[rows, 3]: cycles of a vertex on boxes of these sizes [rows, axes]."""
     work = kernel.codelet.work(tuple(piece[:, axis] for axis in range(piece.shape[1])), kernel)
     return np.broadcast_to(vertex_cycles(work, chip), (len(piece), 3)).astype(np.float64)
+
+
+def slowest_vertex(kernel: Kernel, chip: Chip, ways: Ints) -> Floats:
+    """float64[rows, 3]: the most cycles over all classes of tiles of each split (a smaller box may take longer)."""
+    rows: list[int] = []
+    sizes: list[tuple[int, ...]] = []
+    for row, counts in enumerate(ways.tolist()):
+        choices = [
+            piece_sizes(extent, axis.grain, count)
+            for extent, axis, count in zip(kernel.extents, kernel.axes, counts, strict=True)
+        ]
+        found = list(product(*choices))
+        sizes.extend(found)
+        rows.extend([row] * len(found))
+    slowest = np.zeros((len(ways), 3))
+    np.maximum.at(slowest, rows, vertex_costs(kernel, chip, np.array(sizes, np.int64).reshape(len(sizes), -1)))
+    return slowest
 
 
 def class_cycles(placement: Placement, chip: Chip) -> tuple[Ints, Floats]:
@@ -155,16 +178,20 @@ def _axes(access: Access) -> set[int]:
     return {axis for dim in access.dims if isinstance(dim, Affine) for axis, factor in dim.terms if factor}
 
 
-def _owned(access: Access, piece: Ints, ways: Ints) -> Ints:
-    """Elements of the largest box without what windows share with their neighbours, per row."""
-    product = np.ones(len(piece), np.int64)
+def _owned(access: Access, piece: Ints, ways: Ints) -> tuple[Ints, Ints]:
+    """Per row: elements of the largest box without what windows share with their neighbours, and over how many such
+    boxes, its own and its neighbours', the largest box reaches.
+    """
+    product, reach = np.ones(len(piece), np.int64), np.ones(len(piece), np.int64)
     sizes = access.extents(tuple(piece[:, axis] for axis in range(piece.shape[1])))
     for dim, size, extent in zip(access.dims, sizes, access.shape, strict=True):
         if isinstance(dim, Affine) and len(dim.terms) > 1:
             cells = np.prod([ways[:, axis] for axis, _factor in dim.terms], axis=0)
-            size = np.minimum(size, -(-extent // cells))
+            cell = np.minimum(size, -(-extent // cells))
+            reach *= np.minimum(-(-size // cell), cells)
+            size = cell
         product = product * size
-    return product
+    return product, reach
 
 
 class _Pricing:
@@ -184,8 +211,8 @@ class _Pricing:
         self.rate = chip.scenarios("exchange_bytes_per_cycle")
         self.per_fragment = chip.scenarios("exchange_cycles_per_fragment")
 
-    def costs(self, vertex: Floats) -> RowCosts:
-        """The rows' prices, with these cycles for one serial step of the vertex."""
+    def costs(self) -> RowCosts:
+        """The rows' prices, with no cycles for the vertex yet."""
         exchange, fastest = self._operands()
         combine = self._combine()
         phase = self.chip.scenarios("sync_internal_cycles") + self.chip.scenarios("step_cycles")
@@ -196,7 +223,7 @@ class _Pricing:
             compute_only + exchanges[:, None] * self.chip.scenarios("sync_internal_cycles") + combines[:, None] * phase
         )
         return RowCosts(
-            vertex * self.serial[:, None], exchange, combine, sync, self.bytes_always, self.bytes_temporary, fastest
+            np.zeros((len(sync), 3)), exchange, combine, sync, self.bytes_always, self.bytes_temporary, fastest
         )
 
     def _operands(self) -> tuple[Floats, Ints]:
@@ -209,7 +236,8 @@ class _Pricing:
             mine = _axes(access)
             sharers = np.prod([self.ways[:, a] for a in range(axes) if a not in mine], axis=0, initial=1)
             box = _elements(access, self.piece) * dtype.bits / 8
-            owned = _owned(access, self.piece, self.ways) * dtype.bits / 8
+            owned_elements, reach = _owned(access, self.piece, self.ways)
+            owned = owned_elements * dtype.bits / 8
             parts = np.minimum(sharers, np.maximum(1, owned // SPREAD_BYTES))
             own = np.where(parts < sharers, 0, owned / parts)
             received = np.where((sharers > 1) | (box > owned), box - own, 0)
@@ -219,7 +247,7 @@ class _Pricing:
                 on_bus[axis] += np.where(pairs & (self.ways[:, axis] % per_bus == 0), shared, received)
             on_bus[axes] += received
             sent += np.where(received > 0, owned / parts, 0)
-            fragments += np.where(received > 0, parts - (own > 0) + (box > owned), 0)
+            fragments += np.where(received > 0, parts * reach - (own > 0), 0)
             stepped = np.prod([self.steps[:, a] for a in mine], axis=0, initial=1)
             self.bytes_temporary += np.ceil(received / stepped).astype(np.int64)
             self.bytes_always += np.ceil(owned / parts).astype(np.int64)

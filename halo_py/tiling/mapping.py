@@ -13,14 +13,13 @@ from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+
+from halo_py.tiling.parts import Ints, part_ways
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from halo_py.ir.space import Bounds
-
-Ints = NDArray[np.int64]
 
 MINIMUM_BYTES_PER_TILE = 128
 """Smallest contiguous run of a linear mapping (PopLibs `TileMapping.cpp`)."""
@@ -243,28 +242,36 @@ class TileMapping:
 
 
 def _cut_boxes(low: Bounds, high: Bounds, part: Ints, parts: Ints) -> tuple[Bounds, Bounds]:
-    """Part `part[i]` of `parts[i]` of box i, cutting the leading dimensions first; empty if there are too few
-    elements.
-    """
+    """Part `part[i]` of `parts[i]` of box i; empty if the box has fewer parts than that."""
     low, high = low.copy(), high.copy()
-    remaining, index = parts.copy(), part.copy()
+    size = high - low
+    kinds, kind = _rows([*size.T, parts])
+    cuts = np.array([part_ways(tuple(row[:-1]), row[-1]) for row in kinds.tolist()], np.int64).reshape(len(kinds), -1)
+    ways, index = cuts[kind], part.copy()
     for dimension in range(low.shape[1]):
-        size = high[:, dimension] - low[:, dimension]
-        last = dimension == low.shape[1] - 1
-        ways = np.minimum(size, remaining) if last else _largest_factor(remaining, size)
-        mine = index % ways
-        start = low[:, dimension] + mine * size // ways
-        end = low[:, dimension] + (mine + 1) * size // ways
-        index, remaining = index // ways, remaining // ways
-        low[:, dimension], high[:, dimension] = start, end
+        count = ways[:, dimension]
+        mine = index % count
+        index //= count
+        start = low[:, dimension].copy()
+        low[:, dimension] = start + mine * size[:, dimension] // count
+        high[:, dimension] = start + (mine + 1) * size[:, dimension] // count
     surplus = index > 0
     high[surplus] = low[surplus]
     return low, high
 
 
-def _largest_factor(parts: Ints, size: Ints) -> Ints:
-    """Per entry: how many ways to cut a dimension of `size` when `parts` are wanted."""
-    return np.maximum(1, np.minimum(size, parts))
+def _rows(columns: Sequence[Ints]) -> tuple[Ints, Ints]:
+    """Distinct rows of a table given by columns, and for each row the number of its distinct row."""
+    number, count = np.zeros(len(columns[0]), np.int64), 1
+    for column in columns:
+        if len(column) and (column == column[0]).all():
+            continue
+        values, code = np.unique(column, return_inverse=True)
+        if count * len(values) >= 1 << 62:
+            number = np.unique(number, return_inverse=True)[1].astype(np.int64)
+        number, count = number * len(values) + code, count * len(values)
+    _values, first, inverse = np.unique(number, return_index=True, return_inverse=True)
+    return np.stack([column[first] for column in columns], axis=1), inverse.astype(np.int64)
 
 
 def _view_boxes(old: tuple[int, ...], new: tuple[int, ...], low: Bounds, high: Bounds) -> tuple[Bounds, Bounds] | None:

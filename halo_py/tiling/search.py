@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from halo_py.ir.space import Kernel
 from halo_py.tiling.candidates import candidates, serial_candidates
-from halo_py.tiling.cost import RowCosts, price, price_promising
+from halo_py.tiling.cost import RowCosts, price, price_promising, slowest_vertex
 from halo_py.tiling.mapping import Ints
 from halo_py.tiling.plan import KernelPlan, Split
 
@@ -24,6 +26,10 @@ SLACK = 1.25
 
 SERIAL_SEEDS = 64
 """Splits that are tried with serial steps when no split alone fits the memory."""
+
+
+EXACT_ROWS = 64
+"""Rows at a time for which all classes of tiles are priced."""
 
 
 def plans(kernel: Kernel, chip: Chip, tiles: int, bytes_limit: int | None = None) -> tuple[KernelPlan, ...]:
@@ -53,40 +59,84 @@ def _search(
     ways = candidates(kernel, tiles)
     rows, costs = price_promising(kernel, chip, ways, SLACK)
     ways, steps = ways[rows], np.ones_like(ways[rows])
-    if bytes_limit is not None and not (costs.bytes_temporary <= bytes_limit).any():
-        ways, steps, costs = _within(kernel, chip, candidates(kernel, tiles), bytes_limit)
-    order = np.lexsort((np.prod(ways, axis=1), costs.bytes_temporary, costs.total[:, 1]))
-    if bytes_limit is not None:
-        fits = costs.bytes_temporary[order] <= bytes_limit
-        order = order[fits] if fits.any() else order
-    front = _front(costs, order)
-    fastest = _varied(ways, order)
+    room = chip.bytes_per_tile if bytes_limit is None else bytes_limit
+    if not _fits(costs, chip, room).any():
+        ways, steps, costs = _within(kernel, chip, candidates(kernel, tiles), room)
+    if (fits := np.flatnonzero(_fits(costs, chip, room))).size:
+        ways, steps, costs = ways[fits], steps[fits], costs.take(fits)
+    if (steps == 1).all():
+        rows, costs = _exact(kernel, chip, ways, costs)
+        ways, steps = ways[rows], steps[rows]
+    order = _by_time(ways, costs)
+    front, fastest = _front(costs, order), _varied(ways, order)
     return tuple(_plan(costs, ways, steps, row) for row in front), tuple(
         _plan(costs, ways, steps, row) for row in fastest
     )
 
 
-def _within(kernel: Kernel, chip: Chip, ways: Ints, bytes_limit: int) -> tuple[Ints, Ints, RowCosts]:
+def _by_time(ways: Ints, costs: RowCosts) -> Ints:
+    return np.lexsort((np.prod(ways, axis=1), costs.bytes_temporary, costs.total[:, 1]))
+
+
+def _exact(kernel: Kernel, chip: Chip, ways: Ints, costs: RowCosts) -> tuple[Ints, RowCosts]:
+    """Rows worth keeping, priced with their slowest class of tiles instead of their largest piece.
+
+    The largest piece is a lower bound: rows are made exact in rising order of it until the best exact one beats the
+    next bound, so the best of all is among them. The front of the lower bounds is kept too.
+    """
+    order = _by_time(ways, costs)
+    others = (costs.total - costs.vertex)[:, 1]
+    front = np.array(_front(costs, order), np.int64)
+    found, start = [(front, slowest_vertex(kernel, chip, ways[front]))], 0
+    best = float((found[0][1][:, 1] + others[front]).min())
+    while start < len(order) and (start == 0 or costs.total[order[start], 1] < best):
+        some = order[start : start + EXACT_ROWS]
+        vertex = slowest_vertex(kernel, chip, ways[some])
+        best = min(best, float((vertex[:, 1] + others[some]).min()))
+        found.append((some, vertex))
+        start += EXACT_ROWS
+    rows, first = np.unique(np.concatenate([part for part, _vertex in found]), return_index=True)
+    vertex = np.concatenate([vertex for _part, vertex in found])[first]
+    return rows, replace(costs.take(rows), vertex=vertex)
+
+
+def _fits(costs: RowCosts, chip: Chip, room: int) -> NDArray[np.bool_]:
+    """Rows whose temporary bytes keep the limit and that fit a tile together with the operands and results."""
+    within = costs.bytes_always + costs.bytes_temporary <= chip.bytes_per_tile
+    return within & (costs.bytes_temporary <= room)
+
+
+def _excess(costs: RowCosts, chip: Chip, room: int) -> Ints:
+    """Bytes by which rows miss their limits."""
+    over = np.maximum(costs.bytes_always + costs.bytes_temporary - chip.bytes_per_tile, 0)
+    return np.maximum(over, costs.bytes_temporary - room)
+
+
+def _within(kernel: Kernel, chip: Chip, ways: Ints, room: int) -> tuple[Ints, Ints, RowCosts]:
     """All splits, and where none fits the memory the fastest and the smallest ones with serial steps."""
     costs = price(kernel, chip, ways)
     steps = np.ones_like(ways)
-    if (costs.bytes_temporary <= bytes_limit).any():
+    if _fits(costs, chip, room).any():
         return ways, steps, costs
     by_time = np.argsort(costs.total[:, 1], kind="stable")[:SERIAL_SEEDS]
-    by_memory = np.argsort(costs.bytes_temporary, kind="stable")[:SERIAL_SEEDS]
+    by_memory = np.argsort(_excess(costs, chip, room), kind="stable")[:SERIAL_SEEDS]
     seeds = np.unique(np.concatenate([by_time, by_memory]))
     serial_ways, serial_steps = serial_candidates(kernel, ways[seeds])
     if not len(serial_ways):
         return ways, steps, costs
     serial = price(kernel, chip, serial_ways, serial_steps)
-    if (serial.bytes_temporary <= bytes_limit).any():
+    if _fits(serial, chip, room).any():
         return serial_ways, serial_steps, serial
-    least = min(int(serial.bytes_temporary.min()), int(costs.bytes_temporary.min()))
-    if least < int(costs.bytes_temporary.min()):
-        kept = np.flatnonzero(serial.bytes_temporary <= least * 1.1)
+    best, best_serial = (int(_excess(made, chip, room).min()) for made in (costs, serial))
+    if best_serial < best:
+        kept = np.flatnonzero(_excess(serial, chip, room) <= best_serial * NEAR_LEAST)
         return serial_ways[kept], serial_steps[kept], serial.take(kept)
-    kept = np.flatnonzero(costs.bytes_temporary <= least * 1.1)
+    kept = np.flatnonzero(_excess(costs, chip, room) <= best * NEAR_LEAST)
     return ways[kept], steps[kept], costs.take(kept)
+
+
+NEAR_LEAST = 1.1
+"""Where nothing fits, plans that miss the memory by at most this multiple of the least are kept."""
 
 
 def _front(costs: RowCosts, order: Ints) -> list[int]:

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from halo_py.ir.space import Kernel
+from halo_py.ir.work import PartialsWork
 from halo_py.tiling.cost import class_cycles, spread_elements
 from halo_py.tiling.exchange_cost import MovePrice, exchange_cycles, price_move
 from halo_py.tiling.mapping import TileMapping
 from halo_py.tiling.plan import Cycles, KernelPlan, Placement, Split
 from halo_py.tiling.search import nearby, plan_of, plans
+from halo_py.tiling.vertex_cost import cycles as vertex_cycles
 
 if TYPE_CHECKING:
     from halo_py.targets import Chip
@@ -187,10 +189,28 @@ def _priced(call: _Call, plan: KernelPlan, placement: Placement) -> Choice:
     priced = replace(
         plan,
         exchange_cycles=exchange,
+        combine_cycles=combine_cost(placement, call.chip),
         bytes_temporary=plan.bytes_temporary if serial else received + partials_bytes(placement),
         sync_cycles=_syncs(placement, call.chip, any(not price.free for price in prices)),
     )
     return Choice(priced, placement, tuple(homes), tuple(prices))
+
+
+def combine_cost(placement: Placement, chip: Chip) -> Cycles:
+    """float64[3]: cycles of exchanging and adding up the partial sums of a placement, 0 if there are none."""
+    kernel, depth = placement.kernel, placement.depth
+    if depth == 1 or kernel.combine is None:
+        return np.zeros(3)
+    partials = kernel.partials_type
+    moves = [
+        price_move(write, result, partials.bits, chip.tiles, depth, chip.tiles_per_exchange_bus)
+        for write, result in zip(placement.writes, placement.results, strict=True)
+    ]
+    adding = np.zeros(3)
+    for result, dtype in zip(placement.results, kernel.write_types, strict=True):
+        work = PartialsWork(np.unique(result.volume), depth, partials.text, dtype.text, kernel.combine)
+        adding += vertex_cycles(work, chip).max(axis=0)
+    return exchange_cycles(moves, chip) + adding
 
 
 def partials_bytes(placement: Placement) -> int:
