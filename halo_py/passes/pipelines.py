@@ -36,9 +36,21 @@ PASSES: tuple[type[Pass], ...] = (
 PIPELINES = ("ipu", "cpu")
 
 
-@cache
+_registered: dict[str, type[Pass]] = {}
+
+
+def register_pass(cls: type[Pass]) -> None:
+    """Make a pass part of every pipeline without an entry point."""
+    _registered[cls.name] = cls
+
+
 def third_party_passes() -> tuple[type[Pass], ...]:
-    """Passes of other distributions (entry point group `halo.passes`)."""
+    """Passes of other distributions: registered ones first, then those of the entry point group `halo.passes`."""
+    return (*_registered.values(), *(cls for cls in _installed_passes() if cls.name not in _registered))
+
+
+@cache
+def _installed_passes() -> tuple[type[Pass], ...]:
     return tuple(cast("type[Pass]", entry.load()) for entry in entry_points(group="halo.passes"))
 
 
