@@ -20,6 +20,8 @@ FAMILIES = (
     "softmax",
     "normalization",
     "recurrent",
+    "dropout",
+    "random",
     "contraction",
     "einsum",
     "convolution",
@@ -30,6 +32,8 @@ FAMILIES = (
     "pooling",
     "shape",
     "selection",
+    "indexing",
+    "choosing",
 )
 """Modules of this package that declare ops."""
 

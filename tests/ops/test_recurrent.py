@@ -19,10 +19,6 @@ from tests.ops.cases import Case, assert_close, cases
 load_ops()
 
 
-def _swapped(value: object) -> object:
-    return np.ascontiguousarray(np.swapaxes(value, 0, 1)) if isinstance(value, np.ndarray) else value
-
-
 @pytest.mark.parametrize(
     "case",
     [case for case in cases() if isinstance(case.sample.op, Recurrent) and case.sample.op.layout],
@@ -33,10 +29,9 @@ def test_layout_1_is_layout_0_with_batch_first(case: Case) -> None:
     assert isinstance(op, Recurrent)
     inputs = list(case.sample.inputs)
     for index in (0, 5, 6):
-        if index < len(inputs) and inputs[index] is not None:
-            swapped = _swapped(inputs[index])
-            assert isinstance(swapped, np.ndarray)
-            inputs[index] = swapped
+        value = inputs[index] if index < len(inputs) else None
+        if isinstance(value, np.ndarray):
+            inputs[index] = np.ascontiguousarray(np.swapaxes(value, 0, 1))
     sample = Sample(replace(op, layout=0), tuple(inputs), outputs=case.sample.outputs)
     y, *states = Case("layout0", sample).evaluate()
     y_first, *states_first = case.evaluate()
@@ -64,5 +59,5 @@ def test_an_unknown_activation_names_the_known_ones() -> None:
     x = builder.input("x", tensor(DType.FLOAT32, 4, 3, 5))
     w = builder.input("w", tensor(DType.FLOAT32, 1, 6, 5))
     r = builder.input("r", tensor(DType.FLOAT32, 1, 6, 6))
-    with pytest.raises(ShapeError, match="unknown activation function 'Sin'.*hardsigmoid"):
+    with pytest.raises(ShapeError, match=r"unknown activation function 'Sin'.*hardsigmoid"):
         builder.add(RNN(activations=("Sin",)), [x, w, r], outputs=2)

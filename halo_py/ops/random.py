@@ -1,0 +1,207 @@
+"""Seeded random generators. The host runs them, and no pass folds them.
+
+A seed gives the same numbers on every run and device; without one the seed is 0. ONNX leaves the generator open: these
+are NumPy's (PCG64), drawn in float32 or, for float64 results, in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halo_py.ir.op import EvaluateArgs, InferArgs, Op, RuntimeValue, Sample, op
+from halo_py.ops.sampling import floats
+from halo_py.ops.scalar import widen
+from halo_py.types import DType, TensorType, Type
+
+HOST_DRAWS = "random numbers are drawn by the host, so that a seed means the same everywhere"
+
+
+def generator(seed: float | None) -> np.random.Generator:
+    """The generator of a seed; ONNX's seeds are floats, of which every bit counts."""
+    return np.random.default_rng(int(np.float64(seed or 0.0).view(np.uint64)))
+
+
+def _draw_type(dtype: DType) -> np.dtype[Any]:
+    return np.dtype(np.float64 if dtype is DType.FLOAT64 else np.float32)
+
+
+@dataclass(frozen=True)
+class _Normal(Op):
+    mean: float = 0.0
+    scale: float = 1.0
+    seed: float | None = None
+
+    def _draw(self, shape: tuple[int, ...], dtype: DType) -> NDArray[np.generic]:
+        kind = _draw_type(dtype)
+        drawn = generator(self.seed).standard_normal(shape) * self.scale + self.mean
+        return np.asarray(drawn, kind).astype(dtype.numpy)
+
+
+@dataclass(frozen=True)
+class _Uniform(Op):
+    low: float = 0.0
+    high: float = 1.0
+    seed: float | None = None
+
+    def _draw(self, shape: tuple[int, ...], dtype: DType) -> NDArray[np.generic]:
+        kind = _draw_type(dtype)
+        drawn = generator(self.seed).random(shape) * (self.high - self.low) + self.low
+        return np.asarray(drawn, kind).astype(dtype.numpy)
+
+
+def _checked_float(dtype: DType, args: InferArgs) -> DType:
+    if not dtype.is_float:
+        raise args.error(f"the result's element type must be float, found {dtype.text}", "set the attribute dtype")
+    return dtype
+
+
+@op("random_normal", onnx="RandomNormal", since=22, host_only=HOST_DRAWS)
+class RandomNormal(_Normal):
+    """Normally distributed numbers of the given shape."""
+
+    shape: tuple[int, ...] = ()
+    dtype: DType = DType.FLOAT32
+
+    def infer(self, args: InferArgs) -> tuple[Type, ...]:
+        return (TensorType(_checked_float(self.dtype, args), self.shape),)
+
+    def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
+        return (self._draw(self.shape, self.dtype),)
+
+    @classmethod
+    def samples(cls) -> Iterable[Sample]:
+        yield Sample(cls(shape=(3, 7), seed=1.5), ())
+        yield Sample(cls(shape=(2, 3, 4), mean=2.0, scale=0.5, dtype=DType.FLOAT16), ())
+        yield Sample(cls(shape=(5,), dtype=DType.FLOAT64, seed=-3.0), ())
+
+
+@op("random_uniform", onnx="RandomUniform", since=22, host_only=HOST_DRAWS)
+class RandomUniform(_Uniform):
+    """Uniformly distributed numbers of the given shape."""
+
+    shape: tuple[int, ...] = ()
+    dtype: DType = DType.FLOAT32
+
+    def infer(self, args: InferArgs) -> tuple[Type, ...]:
+        return (TensorType(_checked_float(self.dtype, args), self.shape),)
+
+    def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
+        return (self._draw(self.shape, self.dtype),)
+
+    @classmethod
+    def samples(cls) -> Iterable[Sample]:
+        yield Sample(cls(shape=(3, 7), seed=1.5), ())
+        yield Sample(cls(shape=(2, 3, 4), low=-2.0, high=5.0, dtype=DType.FLOAT16), ())
+        yield Sample(cls(shape=(5,), dtype=DType.FLOAT64, seed=-3.0), ())
+
+
+class _Like:
+    """Shape and, unless given, element type are those of operand 0."""
+
+    dtype: DType | None
+
+    def _type(self, args: InferArgs) -> TensorType:
+        return TensorType(_checked_float(self.dtype or args.dtype(0), args), args.shape(0))
+
+    def _kind(self, array: NDArray[np.generic]) -> DType:
+        return self.dtype or DType.from_numpy(array.dtype)
+
+
+@op("random_normal_like", onnx="RandomNormalLike", since=22, host_only=HOST_DRAWS)
+class RandomNormalLike(_Normal, _Like):
+    """Normally distributed numbers in the shape of the operand."""
+
+    dtype: DType | None = None
+
+    def infer(self, args: InferArgs) -> tuple[Type, ...]:
+        return (self._type(args),)
+
+    def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
+        array = args.array(0)
+        return (self._draw(array.shape, self._kind(array)),)
+
+    @classmethod
+    def samples(cls) -> Iterable[Sample]:
+        yield Sample(cls(seed=1.5), (floats(0, 3, 7),))
+        yield Sample(cls(dtype=DType.FLOAT16, mean=1.0), (floats(1, 2, 3, 4),))
+        yield Sample(cls(dtype=DType.FLOAT32, scale=2.0), (np.zeros((5,), np.int64),))
+
+
+@op("random_uniform_like", onnx="RandomUniformLike", since=22, host_only=HOST_DRAWS)
+class RandomUniformLike(_Uniform, _Like):
+    """Uniformly distributed numbers in the shape of the operand."""
+
+    dtype: DType | None = None
+
+    def infer(self, args: InferArgs) -> tuple[Type, ...]:
+        return (self._type(args),)
+
+    def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
+        array = args.array(0)
+        return (self._draw(array.shape, self._kind(array)),)
+
+    @classmethod
+    def samples(cls) -> Iterable[Sample]:
+        yield Sample(cls(seed=1.5), (floats(0, 3, 7),))
+        yield Sample(cls(dtype=DType.FLOAT16, low=-1.0), (floats(1, 2, 3, 4),))
+        yield Sample(cls(dtype=DType.FLOAT32, high=9.0), (np.zeros((5,), np.int64),))
+
+
+@op("bernoulli", onnx="Bernoulli", since=22, host_only=HOST_DRAWS)
+class Bernoulli(Op):
+    """1 with the probability that the operand's element gives, else 0."""
+
+    dtype: DType | None = None
+    seed: float | None = None
+
+    def infer(self, args: InferArgs) -> tuple[Type, ...]:
+        _checked_float(args.dtype(0), args)
+        return (TensorType(self.dtype or args.dtype(0), args.shape(0)),)
+
+    def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
+        probability = args.array(0)
+        drawn = generator(self.seed).random(probability.shape) < widen(probability)
+        return (np.asarray(drawn).astype((self.dtype or DType.from_numpy(probability.dtype)).numpy),)
+
+    @classmethod
+    def samples(cls) -> Iterable[Sample]:
+        yield Sample(cls(seed=2.0), (floats(0, 3, 7, low=0, high=1),))
+        yield Sample(cls(dtype=DType.BOOL), (floats(1, 2, 3, 4, low=0, high=1),))
+        yield Sample(cls(dtype=DType.INT32), (np.asarray([0.0, 1.0, 0.0], np.float16),))
+
+
+@op("multinomial", onnx="Multinomial", since=22, host_only=HOST_DRAWS)
+class Multinomial(Op):
+    """`sample_size` classes per row, drawn with the unnormalised log probabilities [batch, classes]."""
+
+    dtype: DType = DType.INT32
+    sample_size: int = 1
+    seed: float | None = None
+
+    def infer(self, args: InferArgs) -> tuple[Type, ...]:
+        shape = args.shape(0)
+        if shape is None:
+            return (TensorType(self.dtype),)
+        if len(shape) != 2:
+            raise args.error(f"the operand must be [batch, classes], found {args.tensor(0)}")
+        return (TensorType(self.dtype, (shape[0], self.sample_size)),)
+
+    def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
+        logits = widen(args.array(0)).astype(np.float64)
+        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+        cumulative = np.cumsum(weights, axis=1) / weights.sum(axis=1, keepdims=True)
+        cumulative[:, -1] = 1.0
+        drawn = generator(self.seed).random((logits.shape[0], self.sample_size))
+        found = (drawn[:, :, None] >= cumulative[:, None, :]).sum(axis=2)
+        return (np.asarray(found).astype(self.dtype.numpy),)
+
+    @classmethod
+    def samples(cls) -> Iterable[Sample]:
+        yield Sample(cls(sample_size=5, seed=2.0), (floats(0, 3, 7),))
+        yield Sample(cls(dtype=DType.INT64), (floats(1, 2, 4),))
+        yield Sample(cls(sample_size=3), (floats(2, 1, 6, dtype=DType.FLOAT16),))
