@@ -1,6 +1,8 @@
-"""Small graphs to lower."""
+"""Small graphs to lower, and small machines to lower them for."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,18 +14,18 @@ from halo_py.ir.graph import Graph, Value
 from halo_py.ops import load_ops
 from halo_py.ops.contraction import MatMul
 from halo_py.ops.elementwise import Add, Mul, Tanh
-from halo_py.targets import load_target
+from halo_py.targets import Chip, load_target
 from halo_py.types import DType, TensorType
 from tests.bsp.planner import LongestFirst
 
 load_ops()
 
-TINY = load_target("ipu-tiny").chip
+TINY: Chip = load_target("ipu-tiny").chip
 
 
 def weights(*shape: int, seed: int = 0) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     """Seeded float32 contents."""
-    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+    return (np.random.default_rng(seed).standard_normal(shape) / np.sqrt(shape[0])).astype(np.float32)
 
 
 def layers(count: int = 3, rows: int = 32, width: int = 64) -> Graph:
@@ -54,9 +56,21 @@ def branches(count: int = 3, rows: int = 32, width: int = 64) -> Graph:
     return builder.finish([total])
 
 
-def lowered(graph: Graph, *, reduces: bool = False, share: bool = True) -> tuple[StageProgram, LoweringCache]:
-    """The graph lowered for ipu-tiny with the simple planner."""
-    options = LoweringOptions(tiles=TINY.tiles, share_supersteps=share)
+@dataclass(frozen=True)
+class Lowered:
+    """A graph lowered for ipu-tiny, with what the cache knows about its templates."""
+
+    graph: Graph
+    stage: StageProgram
+    cache: LoweringCache
+
+
+def lowered(
+    graph: Graph, *, reduces: bool = False, share: bool = True, searched: bool = False, chip: Chip = TINY
+) -> Lowered:
+    """Lowered with the simple planner, or with the search."""
+    options = LoweringOptions(tiles=chip.tiles, share_supersteps=share)
     cache = LoweringCache()
-    cache.pricing(TINY, options).chooser = LongestFirst(TINY.tiles, reduces)
-    return lower_stage(graph, TINY, options, cache), cache
+    if not searched:
+        cache.pricing(chip, options).chooser = LongestFirst(chip.tiles, reduces)
+    return Lowered(graph, lower_stage(graph, chip, options, cache), cache)
