@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from halo_py.bsp.lower import LoweringCache
 from halo_py.bsp.options import LoweringOptions
@@ -21,16 +21,20 @@ from halo_py.parallel.out_of_memory import does_not_fit
 from halo_py.parallel.plan import Objective, Pins
 from halo_py.parallel.search import Candidate, ParallelSearch, host_nodes
 from halo_py.passes.base import PassContext
-from halo_py.passes.pipelines import ipu_pipeline
+from halo_py.passes.pipelines import pipeline
 from halo_py.targets import System, load_target
 from halo_py.tiling.plan_file import PinnedPlan, read_plan
-from halo_py.types import DType, LinearDim, TensorType, substitute
+from halo_py.types import DType, LinearDim, TensorType
 
 if TYPE_CHECKING:
+    from halo_py.bsp.out_of_memory import Proposal
     from halo_py.passes.base import AfterPass
 
 PARTIALS = {"fp32": DType.FLOAT32, "mixed": DType.FLOAT32, "fp16": DType.FLOAT16}
 """Precision -> type of contractions' partial sums."""
+
+TEMPORARY_SHARE = 0.6
+"""Part of a tile that one op may use beside operands and results (PopLibs' `availableMemoryProportion` default)."""
 
 
 class Progress:
@@ -70,7 +74,7 @@ class CompileOptions:
     batch_size: int | None = None
     objective: str = "throughput"
     precision: Precision = "fp32"
-    pins: Pins = Pins()
+    pins: Pins = field(default_factory=Pins)
     plan: str | Path | None = None
     after_passes: tuple[AfterPass, ...] = ()
 
@@ -143,7 +147,16 @@ class Compilation:
         with self.progress.phase("plan"):
             best = search.best(batch, self.objective, self._pins(), fixed)
         if best is None:
-            raise does_not_fit(search, self.system, self.options.precision, Where(self.file))
+            raise does_not_fit(
+                search.tried,
+                self.system,
+                self.options.precision,
+                search.options.temporary_share,
+                batch,
+                fixed,
+                self._replanned,
+                Where(self.file),
+            )
         limit = self.objective.limit_seconds
         if limit is not None and best.latency_seconds > limit:
             raise UsageError(
@@ -153,14 +166,31 @@ class Compilation:
             )
         return self._executable(best, search.tried)
 
-    def search(self, precision: Precision | None = None, system: System | None = None) -> ParallelSearch:
-        """A search with these options, optionally for another precision or system (to price remedies)."""
+    def _replanned(self, proposal: Proposal) -> ParallelSearch:
+        """The search with one thing changed, to price a remedy."""
+        match proposal.kind:
+            case "precision":
+                return self.search(precision=cast("Precision", proposal.value))
+            case "system":
+                return self.search(system=load_target(str(proposal.value)))
+            case "temporary-share":
+                return self.search(temporary_share=float(proposal.value))
+            case _:
+                return self.search()
+
+    def search(
+        self,
+        precision: Precision | None = None,
+        system: System | None = None,
+        temporary_share: float | None = None,
+    ) -> ParallelSearch:
+        """A search with these options, optionally with another precision, system or share of temporary memory."""
         wanted = precision or self.options.precision
         machine = system or self.system
         lowering = LoweringOptions(
             machine.chip.tiles,
             self.pinned.partials_type or PARTIALS[wanted],
-            self.pinned.temporary_share or 0.6,
+            temporary_share or self.pinned.temporary_share or TEMPORARY_SHARE,
             self.pinned.splits,
         )
         return ParallelSearch(
@@ -179,8 +209,8 @@ class Compilation:
         if key not in self._graphs:
             with self.progress.phase("optimise"):
                 sizes = {} if self.symbol is None else {self.symbol: micro_batch}
-                pipeline = ipu_pipeline(sizes, wanted, self.system.chip)
-                self._graphs[key] = pipeline.run(self.imported, self.context)
+                passes = pipeline("ipu", symbols=sizes, precision=wanted)
+                self._graphs[key] = passes.run(self.imported, self.context)
         return self._graphs[key]
 
     # batch --------------------------------------------------------------------------------------------------------
@@ -244,9 +274,7 @@ class Compilation:
             program = self._with_collectives(best.program)
             graph = best.graph
             ports = [self._port(name, value) for name, value in self._named(graph.inputs)]
-            outputs = [
-                self._port(name, value) for name, value in zip(graph.output_names, graph.outputs, strict=True)
-            ]
+            outputs = [self._port(name, value) for name, value in zip(graph.output_names, graph.outputs, strict=True)]
         hosted = host_nodes(program)
         return Executable(
             Path(self.file).name if self.file else self.imported.name,
@@ -297,8 +325,7 @@ class Compilation:
         """The dimension of the imported type that is the batch symbol (or a multiple of it)."""
         known = {entry.name: entry.type for entry in self.imported.inputs}
         known.update(
-            (label, entry.type)
-            for label, entry in zip(self.imported.output_names, self.imported.outputs, strict=True)
+            (label, entry.type) for label, entry in zip(self.imported.output_names, self.imported.outputs, strict=True)
         )
         declared = known.get(name)
         if self.symbol is None:
@@ -338,11 +365,8 @@ def _symbols(type: TensorType) -> list[str]:
     return [name for dim in type.shape or () if isinstance(dim, LinearDim) for name, _factor in dim.terms]
 
 
-def host_reasons(graph: Graph, system: System) -> dict[Node, str]:
-    """The nodes of a static graph that would run on the host of this system, each with its reason."""
-    from halo_py.passes.place import place
+def host_reasons(graph: Graph) -> dict[Node, str]:
+    """The nodes of a static graph that would run on the host instead of tiles, each with its reason."""
+    from halo_py.passes.place import place_graph
 
-    return dict(place(graph, system.chip).host)
-
-
-_ = (Callable, substitute)
+    return dict(place_graph(graph).reasons)

@@ -73,7 +73,7 @@ class IpuBackend:
 
         return [
             Refused(node.name, node.op.declaration.onnx or node.op.kind, reason)
-            for node, reason in host_reasons(graph, load_target(device)).items()
+            for node, reason in host_reasons(graph).items()
         ]
 
     def compile(self, model: Graph | Path, device: str, options: Options) -> Loaded:
