@@ -173,6 +173,25 @@ def drop_expand_operand(rewriter: Rewriter, node: Node) -> bool:
     return False
 
 
+def plain_axes(rewriter: Rewriter, node: Node) -> bool:
+    """Negative or unsorted axes of a reduction -> the same axes counted from the front, in order."""
+    if len(node.inputs) < 2 or node.inputs[0] is None or not isinstance(node.inputs[0].type, TensorType):
+        return False
+    axes, shape = rewriter.integers(node.inputs[1]), node.inputs[0].type.shape
+    if axes is None or shape is None or not axes.size:
+        return False
+    plain = sorted(int(axis) % len(shape) for axis in axes.reshape(-1))
+    if plain == axes.reshape(-1).tolist():
+        return False
+    rewriter.set_inputs(node, (node.inputs[0], rewriter.ints(plain, "axes")))
+    return True
+
+
+REDUCTIONS = (
+    *("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSumSquare"),
+    *("ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp"),
+)
+
 _BROADCASTING = (
     *("Add", "Sub", "Mul", "Div", "Pow", "Mod", "Max", "Min", "Sum", "Mean", "Where", "PRelu"),
     *("Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "And", "Or", "Xor"),
@@ -191,5 +210,6 @@ LAYOUT: dict[str, list[Rule]] = {
     "Transpose": [transposes],
     "Concat": [nested_concat],
     "Gather": [gather_of_a_range],
+    **{kind: [plain_axes] for kind in REDUCTIONS},
     **{kind: [drop_expand_operand] for kind in _BROADCASTING},
 }

@@ -13,7 +13,7 @@ from halo_py.ir.pattern import onnx_op, static_shape
 from halo_py.ir.rewrite import Rewriter, Rule, every_rule, kind_of, rewrite_graph
 from halo_py.ops.scalar_op import Elementwise
 from halo_py.passes.base import Pass, PassContext
-from halo_py.passes.layout import LAYOUT, permutation
+from halo_py.passes.layout import LAYOUT, REDUCTIONS, permutation
 
 Perm = tuple[int, ...]
 
@@ -228,15 +228,10 @@ def matmul_to_gemm(rewriter: Rewriter, node: Node) -> bool:
     return True
 
 
-_REDUCTIONS = (
-    *("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSumSquare"),
-    *("ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp"),
-)
-
 RULES = every_rule(
     {"Transpose": LAYOUT["Transpose"], "Reshape": LAYOUT["Reshape"]},
     {kind: [along_axis] for kind in ("Softmax", "LogSoftmax", "Hardmax")},
-    {kind: [reduction] for kind in _REDUCTIONS},
+    {kind: [reduction] for kind in REDUCTIONS},
     {"Concat": [concat], "Pad": [pad], "Slice": [slice_], "Split": [split], "*": [elementwise]},
 )
 INTO_GEMM: dict[str, list[Rule]] = {"Gemm": [flag_of_gemm], "MatMul": [matmul_to_gemm]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -35,8 +36,17 @@ def type_of(contents: RuntimeValue) -> Type:
     return SequenceType(type_of(contents[0]))
 
 
-def add_sample(builder: GraphBuilder, sample: Sample, available: Sequence[Value], name: str) -> tuple[Value, ...]:
-    """One node made of a sample; operands of a fitting type come from `available`, others are inputs or constants."""
+def add_sample(
+    builder: GraphBuilder,
+    sample: Sample,
+    available: Sequence[Value],
+    name: str,
+    inputs: dict[Value, RuntimeValue],
+) -> tuple[Value, ...]:
+    """One node made of a sample; operands of a fitting type come from `available`, others are inputs or constants.
+
+    Contents of new inputs are added to `inputs`.
+    """
     operands: list[Value | None] = []
     for index, given in enumerate(sample.inputs):
         contents = np.asarray(given) if isinstance(given, np.generic) else given
@@ -49,20 +59,37 @@ def add_sample(builder: GraphBuilder, sample: Sample, available: Sequence[Value]
         if isinstance(contents, np.ndarray) and (index in sample.constant or (not fitting and index % 2)):
             operands.append(builder.constant(contents, f"{name}.{index}"))
         else:
-            operands.append(fitting[-1] if fitting else builder.input(f"{name}/in {index}", type))
+            value = fitting[-1] if fitting else builder.input(f"{name}/in {index}", type)
+            operands.append(value)
+            inputs.setdefault(value, contents)
     return builder.add(sample.op, operands, outputs=sample.outputs, name=name, bodies=sample.bodies)
 
 
+@dataclass(frozen=True)
+class Case:
+    """A graph and contents for its inputs."""
+
+    graph: Graph
+    inputs: list[RuntimeValue]
+
+
 @st.composite
-def graphs(draw: st.DrawFn) -> Graph:
+def cases(draw: st.DrawFn, most: int = 8) -> Case:
     """A graph of one to eight nodes made of samples, which read each other's results where types allow it."""
     builder = GraphBuilder("random", "model.onnx")
     available: list[Value] = []
-    chosen = draw(st.lists(st.integers(0, len(samples()) - 1), min_size=1, max_size=8))
+    contents: dict[Value, RuntimeValue] = {}
+    chosen = draw(st.lists(st.integers(0, len(samples()) - 1), min_size=1, max_size=most))
     for position, number in enumerate(chosen):
-        available.extend(add_sample(builder, samples()[number], available, f"n{position}"))
+        available.extend(add_sample(builder, samples()[number], available, f"n{position}", contents))
     outputs = draw(st.lists(st.sampled_from(available), min_size=1, max_size=3, unique=True))
-    return builder.finish(outputs, [f"out/{number}" for number in range(len(outputs))])
+    graph = builder.finish(outputs, [f"out/{number}" for number in range(len(outputs))])
+    return Case(graph, [contents[value] for value in graph.inputs])
+
+
+def graphs() -> st.SearchStrategy[Graph]:
+    """The graphs of `cases`."""
+    return cases().map(lambda case: case.graph)
 
 
 def weights(*shape: int, seed: int = 0) -> NDArray[np.float32]:
