@@ -104,12 +104,13 @@ class TriangleCodelet:
         return CopyWork(volume(extents), extents[-1], kernel.write_types[0].text)
 
     def compute(self, args: VertexArgs, kernel: Kernel) -> tuple[Array, ...]:
+        data = args.reads[0]
         offset = int(args.reads[1].item()) if len(args.reads) > 1 else 0
         last = len(args.low) - 1
         rows: Array = np.arange(args.low[last - 1], args.high[last - 1])
         distance = np.arange(args.low[last], args.high[last]) - rows[:, None]
         keep = distance >= offset if self.upper else distance <= offset
-        return (np.where(keep, args.reads[0], np.zeros((), args.reads[0].dtype)),)
+        return (np.where(keep, data, np.zeros((), data.dtype)),)
 
 
 def triangle_kernel(shape: tuple[int, ...], upper: bool, dtype: DType, *, has_offset: bool) -> Kernel:
