@@ -17,6 +17,7 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 from halo_py.errors import ModelError, OutputError, UnsupportedError, Where
 from halo_py.ir.graph import Graph, Node, Value
 from halo_py.ir.op import REGISTRY, Op
+from halo_py.ops.literal import TensorLiteral
 from halo_py.ops.scalar import ScalarProgram, ScalarStep
 from halo_py.ops.scalar_functions import compute_dtype
 from halo_py.types import DType, OptionalType, SequenceType, TensorType, Type
@@ -141,9 +142,12 @@ class _Exporter:
     domains: set[str] = field(default_factory=set[str])
     _names: dict[Value, str] = field(default_factory=dict[Value, str])
     _taken: set[str] = field(default_factory=set[str])
+    _node_names: dict[str, int] = field(default_factory=dict[str, int])
 
     def top(self, graph: Graph) -> GraphProto:
         self._taken.update(graph.output_names)
+        self._names.update((value, value.name) for value in graph.inputs)
+        self._taken.update(value.name for value in graph.inputs)
         return self.graph(graph, graph.inputs, graph.output_names)
 
     def graph(self, graph: Graph, formal: Sequence[Value], output_names: Sequence[str]) -> GraphProto:
@@ -178,6 +182,12 @@ class _Exporter:
         if found is None:
             found = self._names[value] = self._fresh(value.name)
         return found
+
+    def _node_name(self, wanted: str) -> str:
+        """ONNX Runtime refuses two nodes of the same name."""
+        number = self._node_names.get(wanted, 0)
+        self._node_names[wanted] = number + 1
+        return f"{wanted}#{number}" if number else wanted
 
     def _fresh(self, wanted: str) -> str:
         name, number = wanted, 1
@@ -226,7 +236,11 @@ class _Exporter:
         while names and not names[-1]:
             names.pop()
         proto = NodeProto(
-            op_type=declaration.onnx or "", domain=declaration.domain, name=node.name, input=names, output=outputs
+            op_type=declaration.onnx or "",
+            domain=declaration.domain,
+            name=self._node_name(node.name),
+            input=names,
+            output=outputs,
         )
         proto.attribute.extend(attributes(node.op))
         for name, body in bodies:
@@ -369,6 +383,8 @@ def _attribute(name: str, value: object, is_float: bool) -> AttributeProto:
             return AttributeProto(name=name, type=AttributeProto.INT, i=int(value))
         case int() | float():
             return AttributeProto(name=name, type=AttributeProto.FLOAT, f=value)
+        case TensorLiteral():
+            return AttributeProto(name=name, type=AttributeProto.TENSOR, t=tensor_proto("", value.array(), value.dtype))
         case TensorType() | SequenceType() | OptionalType():
             return AttributeProto(name=name, type=AttributeProto.TYPE_PROTO, tp=type_proto(value))
         case tuple():

@@ -202,7 +202,7 @@ def _resize_13(draft: Draft) -> Draft:
     """An empty `roi` or `scales` stands for an absent one; `tf_half_pixel_for_nn` went in opset 13."""
     inputs = list(draft.inputs)
     for position in (1, 2):
-        if len(inputs) > position and draft.shape(position) == (0,):
+        if draft.has(position) and draft.shape(position) == (0,):
             inputs[position] = None
     plain = draft.reading(*inputs)
     if draft.text("coordinate_transformation_mode", "") != "tf_half_pixel_for_nn":
