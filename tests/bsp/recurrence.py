@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from halo_py.ir.op import EvaluateArgs, InferArgs, Op, RuntimeValue, TileArgs, op
 from halo_py.ir.space import Access, Affine, Axis, Codelet, FormBuilder, Kernel, TileForm, VertexArgs
 from halo_py.ir.work import ContractionWork, Count, MapWork, Work
 from halo_py.types import DType, TensorType, Type
+
+Array = NDArray[Any]
 
 
 class _Product:
@@ -19,7 +24,7 @@ class _Product:
         m, n, k = extents
         return ContractionWork(1, 1, m, k, n)
 
-    def compute(self, args: VertexArgs, kernel: Kernel) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.generic]], ...]:
+    def compute(self, args: VertexArgs, kernel: Kernel) -> tuple[Array, ...]:
         return (np.asarray(args.reads[0] @ args.reads[1], np.float32),)
 
 
@@ -32,7 +37,7 @@ class _Step:
         _t, m, n = extents
         return MapWork(m * n, ("add", "tanh"))
 
-    def compute(self, args: VertexArgs, kernel: Kernel) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.generic]], ...]:
+    def compute(self, args: VertexArgs, kernel: Kernel) -> tuple[Array, ...]:
         state = np.tanh(args.reads[0][0] + args.reads[1])
         return (state, state[None])
 
@@ -49,11 +54,11 @@ class Recurrence(Op):
         return (args.tensor(0),)
 
     def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
-        x, state, r = (args.array(index) for index in range(3))
-        states: list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = []
+        x, state, r = (np.asarray(args.array(index), np.float32) for index in range(3))
+        states: list[NDArray[np.float32]] = []
         for row in x:
-            state = np.tanh(row + state @ r)
-            states.append(np.asarray(state, np.float32))
+            state = np.asarray(np.tanh(row + state @ r), np.float32)
+            states.append(state)
         return (np.stack(states),)
 
     def tile_form(self, args: TileArgs) -> TileForm:
@@ -103,5 +108,5 @@ def _access(shape: tuple[int, ...], *axes: int) -> Access:
 
 def recurrence_types(time: int, rows: int, width: int) -> tuple[TensorType, TensorType, TensorType]:
     """Types of the three operands."""
-    shapes = ((time, rows, width), (rows, width), (width, width))
-    return tuple(TensorType(DType.FLOAT32, shape) for shape in shapes)  # type: ignore[return-value]
+    x, start, matrix = (time, rows, width), (rows, width), (width, width)
+    return TensorType(DType.FLOAT32, x), TensorType(DType.FLOAT32, start), TensorType(DType.FLOAT32, matrix)

@@ -83,7 +83,9 @@ def test_classes_are_what_a_loop_over_tiles_finds(reduces: bool) -> None:
                 assert sorted(group.class_counts) == sorted(counts.values())
 
 
-def _by_tile(group: VertexGroup) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], float, dict[tuple[int, ...], int]]:
+def _by_tile(
+    group: VertexGroup,
+) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], float, dict[tuple[int, ...], int]]:
     """Slowest tile, sum over tiles, and tiles by box size, asking for one tile's cycles at a time."""
     from halo_py.tiling.vertex_cost import cycles
 
