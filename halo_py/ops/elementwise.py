@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from halo_py.ir.op import EvaluateArgs, InferArgs, RuntimeValue, Sample, ShapeValue, TileArgs, op
 from halo_py.ir.space import FormBuilder, Refusal, TileForm
 from halo_py.ops.sampling import floats, integers
-from halo_py.ops.scalar import ScalarStep
-from halo_py.ops.scalar_op import Elementwise
+from halo_py.ops.scalar import ScalarStep, single
+from halo_py.ops.scalar_op import Elementwise, map_form, scalar_contents
 from halo_py.types import Dim, DType, Type, add_dims, divide_dim, multiply_dims, scale_dim
 
 
@@ -247,6 +248,9 @@ class Div(Binary):
         yield Sample(cls(), (integers(7, 9, low=0, high=90, dtype=DType.UINT8), np.asarray(7, np.uint8)))
 
 
+_POWERS: dict[float, str] = {2: "square", 0.5: "sqrt", -1: "reciprocal", -0.5: "rsqrt", 1: "identity"}
+
+
 @op("pow", onnx="Pow", since=15, odla="odla_Pow")
 class Pow(Binary):
     """Power in the type of the base; the exponent may have another type."""
@@ -256,8 +260,22 @@ class Pow(Binary):
     def result_dtype(self, dtypes: Sequence[DType]) -> DType:
         return dtypes[0]
 
+    def tile_form(self, args: TileArgs) -> TileForm | Refusal:
+        """Common constant exponents have cheaper functions than the general power."""
+        contents = args.constant(1)
+        exponent = scalar_contents(contents) if contents is not None and contents.size == 1 else None
+        dtype = args.output_types[0].dtype
+        function = _POWERS.get(exponent) if exponent is not None and dtype.is_float else None
+        if function is None or len(args.tensor(1).static_shape) > len(args.tensor(0).static_shape):
+            return super().tile_form(args)
+        form = map_form(replace(args, types=args.types[:1], constants=args.constants[:1]), single(function, 1, dtype))
+        return form if isinstance(form, Refusal) else replace(form, inputs=(*form.inputs, None))
+
     @classmethod
     def samples(cls) -> Iterable[Sample]:
+        for number, exponent in enumerate((2, 0.5, -1, -0.5, 1, 3)):
+            base = floats(7 + number, 3, 4, low=0.3)
+            yield Sample(cls(), (base, np.asarray(exponent, np.float32)), constant=(1,))
         yield Sample(cls(), (floats(0, 3, 7, low=0.1), floats(1, 3, 7)))
         yield Sample(cls(), (floats(2, 2, 5, dtype=DType.FLOAT16), np.asarray(2, np.float16)), constant=(1,))
         yield Sample(cls(), (floats(3, 2, 3, 5), np.asarray([3], np.int64)))

@@ -48,20 +48,13 @@ def _standardized(array: Numbers, axes: tuple[int, ...], epsilon: float) -> tupl
     return np.asarray(centred * inverse), np.asarray(mean), np.asarray(inverse)
 
 
-def _mean(phases: Phases, source: int, axes: Sequence[int]) -> int:
-    total = phases.reduce("add", source, axes)
-    count = prod(phases.shape(source)[axis] for axis in axes)
-    return phases.apply("mul", [total], phases.form.type(total).dtype, 1.0 / count)
-
-
 def _inverse_deviation(phases: Phases, source: int, axes: Sequence[int], epsilon: float) -> int:
     """1 / sqrt(mean square + epsilon)."""
-    squares = phases.reduce("square_add", source, axes)
-    dtype = phases.form.type(squares).dtype
+    mean_square = phases.mean(source, axes, function="square_add")
+    dtype = phases.form.type(mean_square).dtype
     build = ProgramBuilder(1, dtype)
-    count = prod(phases.shape(source)[axis] for axis in axes)
-    build.call("rsqrt", build.call("add", build.call("mul", 0, 1.0 / count), float(epsilon)))
-    return phases.map(build.finish(dtype), [squares], phases.shape(squares))
+    build.call("rsqrt", build.call("add", 0, float(epsilon)))
+    return phases.map(build.finish(dtype), [mean_square], phases.shape(mean_square))
 
 
 def _scale_and_shift(phases: Phases, source: int, factors: Sequence[int], shift: int | None, dtype: DType) -> int:
@@ -148,12 +141,10 @@ class BatchNormalization(Op):
         rank = len(phases.shape(x))
         axes = (0, *range(2, rank))
         dtype = args.tensor(0).dtype
-        batch_mean = _mean(phases, x, axes)
+        batch_mean = phases.mean(x, axes)
         centred = phases.apply("sub", [x, batch_mean], dtype)
-        squares = phases.reduce("square_add", centred, axes)
-        count = prod(phases.shape(x)[axis] for axis in axes)
-        wide = phases.form.type(squares).dtype
-        batch_variance = phases.apply("mul", [squares], wide, 1.0 / count)
+        batch_variance = phases.mean(centred, axes, function="square_add")
+        wide = phases.form.type(batch_variance).dtype
         build = ProgramBuilder(1, wide)
         build.call("rsqrt", build.call("add", 0, float(self.epsilon)))
         inverse = phases.map(build.finish(wide), [batch_variance], phases.shape(batch_variance))
@@ -219,7 +210,7 @@ class LayerNormalization(Op):
         dtype = args.tensor(0).dtype
         rank = len(phases.shape(x))
         axes = range(self.axis % rank, rank)
-        mean = _mean(phases, x, axes)
+        mean = phases.mean(x, axes)
         centred = phases.apply("sub", [x, mean], dtype)
         inverse = _inverse_deviation(phases, centred, axes, self.epsilon)
         y = _scale_and_shift(phases, centred, [inverse, scale], bias, dtype)
@@ -301,7 +292,7 @@ class InstanceNormalization(Op):
         rank = len(phases.shape(x))
         dtype = args.tensor(0).dtype
         axes = range(2, rank)
-        centred = phases.apply("sub", [x, _mean(phases, x, axes)], dtype)
+        centred = phases.apply("sub", [x, phases.mean(x, axes)], dtype)
         inverse = _inverse_deviation(phases, centred, axes, self.epsilon)
         factors = [inverse, _channel_view(phases, scale, rank)]
         return phases.finish(args, _scale_and_shift(phases, centred, factors, _channel_view(phases, bias, rank), dtype))
@@ -346,7 +337,7 @@ class GroupNormalization(Op):
         vectors = [phases.view(vector, (self.num_groups, per_group, *(1,) * len(field))) for vector in (scale, bias)]
         dtype = args.tensor(0).dtype
         axes = range(2, 3 + len(field))
-        centred = phases.apply("sub", [grouped, _mean(phases, grouped, axes)], dtype)
+        centred = phases.apply("sub", [grouped, phases.mean(grouped, axes)], dtype)
         inverse = _inverse_deviation(phases, centred, axes, self.epsilon)
         return phases.finish(args, _scale_and_shift(phases, centred, [inverse, vectors[0]], vectors[1], dtype))
 
@@ -386,14 +377,12 @@ class MeanVarianceNormalization(Op):
         phases, (x,) = started
         dtype = args.tensor(0).dtype
         axes = normalize_axes(self.axes, len(phases.shape(x)))
-        centred = phases.apply("sub", [x, _mean(phases, x, axes)], dtype)
-        squares = phases.reduce("square_add", centred, axes)
-        wide = phases.form.type(squares).dtype
+        centred = phases.apply("sub", [x, phases.mean(x, axes)], dtype)
+        variance = phases.mean(centred, axes, function="square_add")
+        wide = phases.form.type(variance).dtype
         build = ProgramBuilder(1, wide)
-        count = prod(phases.shape(x)[axis] for axis in axes)
-        deviation = build.call("sqrt", build.call("mul", 0, 1.0 / count))
-        build.call("reciprocal", build.call("add", deviation, 1e-9))
-        inverse = phases.map(build.finish(wide), [squares], phases.shape(squares))
+        build.call("reciprocal", build.call("add", build.call("sqrt", 0), 1e-9))
+        inverse = phases.map(build.finish(wide), [variance], phases.shape(variance))
         return phases.finish(args, _scale_and_shift(phases, centred, [inverse], None, dtype))
 
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 from halo_py.ir.op import TileArgs
 from halo_py.ir.space import FormBuilder, TileForm
@@ -47,13 +48,27 @@ class Phases:
         build.call(function, *build.inputs, *constants)
         return self.map(build.finish(dtype), reads, self.shape(reads[0]))
 
-    def reduce(self, function: ReduceFunction, source: int, axes: Sequence[int], dtype: DType | None = None) -> int:
-        """Reduce `axes`, by default to the type arithmetic on the operand is done in."""
+    def reduce(
+        self,
+        function: ReduceFunction,
+        source: int,
+        axes: Sequence[int],
+        dtype: DType | None = None,
+        scale: float = 1.0,
+    ) -> int:
+        """Reduce `axes`, by default to the type arithmetic is done in; sums are multiplied by `scale`."""
         type = self.form.type(source)
         write = dtype or arithmetic_dtype(type.dtype)
         result = self.form.value(write, kept_shape(type.static_shape, axes))
-        self.form.call(reduce_kernel(function, type, axes, write), (source,), (result,))
+        self.form.call(reduce_kernel(function, type, axes, write, scale), (source,), (result,))
         return result
+
+    def mean(
+        self, source: int, axes: Sequence[int], dtype: DType | None = None, function: ReduceFunction = "add"
+    ) -> int:
+        """The mean of floats over `axes`, or with 'square_add' their mean square."""
+        count = prod(self.shape(source)[axis] for axis in axes)
+        return self.reduce(function, source, axes, dtype, 1.0 / count)
 
     def view(self, source: int, shape: tuple[int, ...]) -> int:
         """A reshaped view, or the value itself if it has that shape."""

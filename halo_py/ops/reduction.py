@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import prod
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -127,11 +128,10 @@ class ReduceMean(Reduce):
         return np.asarray(np.mean(array, axis=axes, keepdims=True))
 
     def phases(self, phases: Phases, source: int, axes: tuple[int, ...], dtype: DType) -> int:
-        count = np.prod([phases.shape(source)[axis] for axis in axes], dtype=np.int64)
-        total = phases.reduce("add", source, axes)
         if dtype.is_float:
-            return phases.apply("mul", [total], dtype, 1.0 / float(count))
-        return phases.apply("div", [total], dtype, float(count))
+            return phases.mean(source, axes, dtype)
+        count = prod(phases.shape(source)[axis] for axis in axes)
+        return phases.apply("div", [phases.reduce("add", source, axes)], dtype, float(count))
 
 
 @op("reduce_max", onnx="ReduceMax", since=20, odla="odla_ReduceMax")

@@ -49,9 +49,13 @@ def reduce_array(function: ReduceFunction, array: Numbers, axes: tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class ReduceCodelet:
-    """Reduces the kernel's 'reduce' axes with one function."""
+    """Reduces the kernel's 'reduce' axes with one function; sums are multiplied by `scale` (1 / n for a mean).
+
+    Every vertex scales its own part of the sum, so that partial sums need no pass of their own afterwards.
+    """
 
     function: ReduceFunction
+    scale: float = 1.0
 
     @property
     def name(self) -> str:
@@ -81,14 +85,19 @@ class ReduceCodelet:
         rank = len(kernel.axes)
         axes = tuple(number for number, axis in enumerate(kernel.axes) if axis.role == "reduce")
         box = align(widen(args.reads[0]), kernel.reads[0], rank)
-        result = arrange(reduce_array(self.function, box, axes), kernel.writes[0], args.write_shape[0])
+        reduced = reduce_array(self.function, box, axes)
+        if self.scale != 1.0:
+            reduced = reduced * np.asarray(self.scale, reduced.dtype)
+        result = arrange(reduced, kernel.writes[0], args.write_shape[0])
         dtype = kernel.partials_type if args.partial else kernel.write_types[0]
         with np.errstate(over="ignore"):
             return (result.astype(dtype.numpy, copy=False),)
 
 
-def reduce_kernel(function: ReduceFunction, read: TensorType, axes: Sequence[int], write: DType) -> Kernel:
-    """Reduce `axes` of an operand; the result keeps them with extent 1."""
+def reduce_kernel(
+    function: ReduceFunction, read: TensorType, axes: Sequence[int], write: DType, scale: float = 1.0
+) -> Kernel:
+    """Reduce `axes` of an operand, times `scale` (of sums of floats only); the result keeps them with extent 1."""
     shape = read.static_shape or (1,)
     last = len(shape) - 1
     combine = _COMBINE[function]
@@ -107,7 +116,7 @@ def reduce_kernel(function: ReduceFunction, read: TensorType, axes: Sequence[int
         writes=(pick(kept_shape(shape, axes), [None if number in axes else number for number in range(len(shape))]),),
         read_types=(read.dtype,),
         write_types=(write,),
-        codelet=ReduceCodelet(function),
+        codelet=ReduceCodelet(function, scale),
         combine=combine,
         partials_type=read.dtype if exact else arithmetic_dtype(read.dtype),
     )
