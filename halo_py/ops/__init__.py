@@ -34,6 +34,7 @@ FAMILIES = (
     "selection",
     "indexing",
     "choosing",
+    "padding",
 )
 """Modules of this package that declare ops."""
 
