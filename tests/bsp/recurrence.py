@@ -25,7 +25,7 @@ class _Product:
         return ContractionWork(1, 1, m, k, n)
 
     def compute(self, args: VertexArgs, kernel: Kernel) -> tuple[Array, ...]:
-        return (np.asarray(args.reads[0] @ args.reads[1], np.float32),)
+        return (np.matmul(args.reads[0].astype(np.float32), args.reads[1].astype(np.float32)),)
 
 
 class _Step:
