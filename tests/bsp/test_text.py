@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from halo_py.bsp.out_of_memory import Proposal, Remedy, explain_out_of_memory, priced, proposals
-from halo_py.bsp.program import Call, Program
+from halo_py.bsp.program import Call, Exchange, Program
 from halo_py.bsp.text import print_program, print_template
 from tests.bsp.graphs import TINY, branches, layers, lowered
 from tests.bsp.test_lower import GRAPHS
@@ -17,7 +17,8 @@ def test_a_template_reads_like_what_the_tiles_do() -> None:
     call = lowered(layers(1), reduces=True).stage.supersteps[0].calls[0]
     assert isinstance(call, Call)
     lines = [line.split(":")[0].split(" [")[0] for line in print_template(call.template).splitlines()]
-    assert lines == ["exchange %0, %1", "compute %2 = matmul", "exchange %2", "combine 4 partials of %2 (add)"]
+    depth = next(step.moves[0].depth for step in call.template.steps[1:] if isinstance(step, Exchange))
+    assert lines == ["exchange %0, %1", "compute %2 = matmul", "exchange %2", f"combine {depth} partials of %2 (add)"]
 
 
 def test_a_loop_is_shown_with_its_body() -> None:
