@@ -35,6 +35,7 @@ FAMILIES = (
     "indexing",
     "choosing",
     "padding",
+    "image",
 )
 """Modules of this package that declare ops."""
 
