@@ -68,6 +68,40 @@ def to_reshape(rewriter: Rewriter, node: Node) -> bool:
     return True
 
 
+def flat_gemm(rewriter: Rewriter, node: Node) -> bool:
+    """Reshape(Gemm(Reshape(x) to a matrix, W, b)) that keeps the leading dimensions of x -> MatMul(x, W) + b."""
+    gemm = rewriter.producer(node.inputs[0])
+    if gemm is None or kind_of(gemm) != "Gemm" or not rewriter.has_one_use(gemm.outputs[0]):
+        return False
+    fields = gemm.op.attributes()
+    inner = rewriter.producer(gemm.inputs[0])
+    if inner is None or kind_of(inner) != "Reshape" or (fields["transA"], fields["alpha"], fields["beta"]) != (0, 1, 1):
+        return False
+    if fields.get("epilogue") is not None or (fields["transB"] and rewriter.contents(gemm.inputs[1]) is None):
+        return False
+    source, weights, bias = (inner.inputs[0], *gemm.inputs[1:], None)[:3]
+    before, after = static_shape(source), static_shape(node.outputs[0])
+    width, made = static_shape(weights), static_shape(bias)
+    if source is None or weights is None or before is None or after is None or width is None or len(before) < 3:
+        return False
+    depth, columns = width[::-1] if fields["transB"] else width
+    if before[:-1] != after[:-1] or before[-1] != depth or after[-1] != columns:
+        return False
+    if bias is not None and (made is None or len(made) > 1):
+        return False
+    if fields["transB"]:
+        contents = rewriter.contents(weights)
+        assert contents is not None
+        weights = rewriter.constant(contents.T, weights.name)
+    product = rewriter.insert(onnx_op("MatMul"), (source, weights), (inner, gemm, node), types=[node.outputs[0].type])[
+        0
+    ]
+    if bias is not None:
+        product = rewriter.apply(onnx_op("Add"), (product, bias), (gemm, node))
+    rewriter.replace(node, product)
+    return True
+
+
 def permutation(node: Node) -> tuple[int, ...] | None:
     """The permutation of a Transpose of known rank."""
     type = node.outputs[0].type
@@ -75,6 +109,15 @@ def permutation(node: Node) -> tuple[int, ...] | None:
         return None
     given: tuple[int, ...] | None = getattr(node.op, "perm", None)
     return tuple(range(len(type.shape)))[::-1] if given is None else tuple(axis % len(given) for axis in given)
+
+
+def transposed(rewriter: Rewriter, value: Value | None) -> tuple[tuple[int, ...], Value, Node] | None:
+    """(perm, x, node) where the value is Transpose(x, perm) and nothing else reads it."""
+    node = rewriter.producer(value)
+    if node is None or value is None or kind_of(node) != "Transpose" or node.inputs[0] is None:
+        return None
+    perm = permutation(node)
+    return None if perm is None or static_shape(value) is None else (perm, node.inputs[0], node)
 
 
 def transposes(rewriter: Rewriter, node: Node) -> bool:
@@ -198,7 +241,7 @@ _BROADCASTING = (
 )
 
 LAYOUT: dict[str, list[Rule]] = {
-    "Reshape": [to_reshape],
+    "Reshape": [flat_gemm, to_reshape],
     "Squeeze": [to_reshape],
     "Unsqueeze": [to_reshape],
     "Flatten": [to_reshape],

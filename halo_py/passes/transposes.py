@@ -10,10 +10,11 @@ import numpy as np
 
 from halo_py.ir.graph import Graph, Node, Value
 from halo_py.ir.pattern import onnx_op, static_shape
-from halo_py.ir.rewrite import Rewriter, Rule, every_rule, kind_of, rewrite_graph
+from halo_py.ir.rewrite import Rewriter, every_rule, kind_of, rewrite_graph
 from halo_py.ops.scalar_op import Elementwise
 from halo_py.passes.base import Pass, PassContext
-from halo_py.passes.layout import LAYOUT, REDUCTIONS, permutation
+from halo_py.passes.into_contractions import INTO_CONTRACTIONS
+from halo_py.passes.layout import LAYOUT, REDUCTIONS, transposed
 
 Perm = tuple[int, ...]
 
@@ -22,8 +23,8 @@ Perm = tuple[int, ...]
 class SinkTransposes(Pass):
     """Moves transposes through element-wise ops, reductions, concats, pads and softmax until they meet and cancel.
 
-    A transposed operand of a Gemm, or of a MatMul of two matrices, becomes a flag of Gemm. The result is taken only
-    if fewer elements are transposed than before.
+    The result is taken only if fewer elements are transposed than before. Then contractions take up the transposes
+    around them: a flag of Gemm, or an Einsum in place of a MatMul, which reads and writes its operands as they lie.
     """
 
     name: ClassVar[str] = "transposes"
@@ -32,7 +33,7 @@ class SinkTransposes(Pass):
         down = rewrite_graph(graph, RULES)
         if down is not graph and moved_elements(down) > moved_elements(graph):
             down = graph
-        return rewrite_graph(down, INTO_GEMM)
+        return rewrite_graph(down, INTO_CONTRACTIONS)
 
 
 def moved_elements(graph: Graph) -> int:
@@ -50,15 +51,6 @@ def inverse(perm: Perm) -> Perm:
     for position, axis in enumerate(perm):
         result[axis] = position
     return tuple(result)
-
-
-def transposed(rewriter: Rewriter, value: Value | None) -> tuple[Perm, Value, Node] | None:
-    """(perm, x, node) where the value is Transpose(x, perm) and nothing else reads it."""
-    node = rewriter.producer(value)
-    if node is None or value is None or kind_of(node) != "Transpose" or node.inputs[0] is None:
-        return None
-    perm = permutation(node)
-    return None if perm is None or static_shape(value) is None else (perm, node.inputs[0], node)
 
 
 def _sink(rewriter: Rewriter, node: Node, op: Any, inputs: Sequence[Value | None], perm: Perm, source: Node) -> bool:
@@ -201,37 +193,9 @@ def split(rewriter: Rewriter, node: Node) -> bool:
     return _sink(rewriter, node, replace(op, axis=perm[axis]), (source, *node.inputs[1:]), perm, maker)
 
 
-def flag_of_gemm(rewriter: Rewriter, node: Node) -> bool:
-    """Gemm with a transposed operand -> flag of Gemm."""
-    op: Any = node.op
-    for index, flag in enumerate(("transA", "transB")):
-        item = transposed(rewriter, node.inputs[index])
-        if item is None or item[0] != (1, 0):
-            continue
-        operands = [*node.inputs]
-        operands[index] = item[1]
-        rewriter.update(node, op=replace(op, **{flag: 1 - getattr(op, flag)}), inputs=tuple(operands))
-        return True
-    return False
-
-
-def matmul_to_gemm(rewriter: Rewriter, node: Node) -> bool:
-    """MatMul of two matrices of which one is transposed -> Gemm."""
-    if any(len(static_shape(value) or ()) != 2 for value in node.inputs) or len(node.inputs) != 2:
-        return False
-    found = [transposed(rewriter, value) for value in node.inputs]
-    if all(item is None for item in found):
-        return False
-    operands = [item[1] if item else value for item, value in zip(found, node.inputs, strict=True)]
-    op = onnx_op("Gemm", transA=int(found[0] is not None), transB=int(found[1] is not None))
-    rewriter.replace_with(node, op, operands)
-    return True
-
-
 RULES = every_rule(
     {"Transpose": LAYOUT["Transpose"], "Reshape": LAYOUT["Reshape"]},
     {kind: [along_axis] for kind in ("Softmax", "LogSoftmax", "Hardmax")},
     {kind: [reduction] for kind in REDUCTIONS},
     {"Concat": [concat], "Pad": [pad], "Slice": [slice_], "Split": [split], "*": [elementwise]},
 )
-INTO_GEMM: dict[str, list[Rule]] = {"Gemm": [flag_of_gemm], "MatMul": [matmul_to_gemm]}
