@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from halo_py.errors import ShapeError
 from halo_py.ir.graph import Graph, Node, Value
-from halo_py.types import DType, TensorType
+from halo_py.types import DType, TensorType, Type
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,14 +30,23 @@ def seeded_inputs(graph: Graph, seed: int = 0) -> dict[str, Array]:
 
     Raises ShapeError if an input's shape is not static.
     """
+    return seeded_arrays({value.name: value.type for value in graph.inputs}, bounds_by_name(graph), seed)
+
+
+def seeded_arrays(types: Mapping[str, Type], bounds: Mapping[str, int], seed: int = 0) -> dict[str, Array]:
+    """Contents of these types; integers stay below their bound (2 where none is given). Raises ShapeError."""
     generator = np.random.default_rng(seed)
-    bounds = index_bounds(graph)
     arrays: dict[str, Array] = {}
-    for value in graph.inputs:
-        if not isinstance(value.type, TensorType) or not value.type.is_static:
-            raise ShapeError(f"input {value.name!r} has no fixed shape: {value.type}")
-        arrays[value.name] = _contents(generator, value.type, bounds.get(value, 2))
+    for name, type in types.items():
+        if not isinstance(type, TensorType) or not type.is_static:
+            raise ShapeError(f"input {name!r} has no fixed shape: {type}", hint="fix it with --shape or --batch-size")
+        arrays[name] = _contents(generator, type, bounds.get(name, 2))
     return arrays
+
+
+def bounds_by_name(graph: Graph) -> dict[str, int]:
+    """`index_bounds` by the inputs' names."""
+    return {value.name: bound for value, bound in index_bounds(graph).items()}
 
 
 def _contents(generator: np.random.Generator, type: TensorType, bound: int) -> Array:

@@ -1,1 +1,1 @@
-"""The commands, one file each."""
+"""The commands `halo` and `halo-compile`: one file per command, each imported when it is called."""

@@ -1,0 +1,182 @@
+"""`halo-compile`, which is also `halo compile`: a model file in, a `.halo` file and a summary out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+import click
+
+from halo_py.cli.options import (
+    HELP,
+    CompileArguments,
+    check_can_write,
+    compile_keywords,
+    import_options,
+    plan_options,
+)
+from halo_py.cli.runner import run
+from halo_py.errors import UsageError
+
+if TYPE_CHECKING:
+    from halo_py.cli.progress import PhaseLines
+    from halo_py.executable import Executable
+    from halo_py.ir.graph import Graph
+    from halo_py.passes.base import Pass
+    from halo_py.verification import Comparison
+
+SUFFIX = ".halo"
+
+
+@click.command("halo-compile", context_settings=HELP)
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--target",
+    "-t",
+    required=True,
+    metavar="T",
+    help="A machine: a name of `halo targets`, or a TOML file of your own.",
+)
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where the executable goes [default: the model's name with .halo, in the current folder].",
+)
+@import_options
+@plan_options
+@click.option(
+    "--save-plan",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the chosen plan, to change it and give it to --plan.",
+)
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path, allow_dash=True),
+    metavar="FILE",
+    help="Write the facts of the summary as JSON (- prints them instead of the summary).",
+)
+@click.option(
+    "--print-ir-after",
+    multiple=True,
+    metavar="PASS",
+    help="Print the graph after a pass of `halo passes` (or `all`) on stdout. Repeatable.",
+)
+@click.option("--verify", is_flag=True, help="Run the program on seeded inputs and compare with ONNX Runtime.")
+def command(
+    model: Path,
+    target: str,
+    output: Path | None,
+    save_plan: Path | None,
+    json_file: Path | None,
+    print_ir_after: tuple[str, ...],
+    verify: bool,
+    **options: Unpack[CompileArguments],
+) -> None:
+    r"""Compile MODEL for a machine made of tiles and predict how fast it runs.
+
+    Prints how the model is split over chips and tiles, whether it fits, where the time goes, and what throughput and
+    latency to expect. The executable is written to one .halo file.
+
+    \b
+    Example:
+      halo-compile resnet50.onnx --target ipu-pod16 --batch-size 16 --precision fp16
+    """
+    destination = _destination(model, output)
+    for path in (destination, save_plan, json_file):
+        if path is not None and str(path) != "-":
+            check_can_write(path)
+    keywords = compile_keywords(options)
+    from halo_py.cli.progress import progress_for
+
+    phases = ("import", "plan", "program", *(("verify",) if verify else ()), "write")
+    with progress_for(phases) as progress:
+        executable = _compiled(model, target, keywords, print_ir_after, progress)
+        compared = _verified(executable, model, progress) if verify else None
+        with progress.phase("write"):
+            executable.save(destination)
+            if save_plan is not None:
+                _save_plan(executable, save_plan)
+    _report(executable, compared, progress, json_file, destination)
+
+
+def _destination(model: Path, output: Path | None) -> Path:
+    name = f"{model.stem}{SUFFIX}"
+    found = Path(name) if output is None else output / name if output.is_dir() else output
+    if found.exists() and model.exists() and found.samefile(model):
+        raise UsageError(f"the executable would overwrite the model {model}", hint="give another file with -o")
+    return found
+
+
+def _compiled(
+    model: Path, target: str, keywords: dict[str, Any], print_ir_after: tuple[str, ...], progress: PhaseLines
+) -> Executable:
+    from halo_py.compile import compile as compile_model
+
+    after = (_ir_printer(print_ir_after),) if print_ir_after else ()
+    return compile_model(model, target=target, progress=progress, after_passes=after, **keywords)
+
+
+def _ir_printer(wanted: tuple[str, ...]) -> Callable[[Pass, Graph], None]:
+    """Prints the graph after the wanted passes. Raises UsageError for a pass that does not exist."""
+    from halo_py.cli.passes import pass_names
+
+    known = pass_names()
+    for name in wanted:
+        if name != "all" and name not in known:
+            raise UsageError(f"unknown pass {name!r}", hint=f"passes: {', '.join(known)}, or all")
+
+    def show(step: Pass, graph: Graph) -> None:
+        from halo_py.ir.text import print_graph
+
+        if "all" in wanted or step.name in wanted:
+            sys.stdout.write(f"// after pass {step}\n{print_graph(graph)}\n")
+
+    return show
+
+
+def _verified(executable: Executable, model: Path, progress: PhaseLines) -> list[Comparison]:
+    from halo_py.cli.verify import refuse_if_different, verify
+
+    with progress.phase("verify"):
+        compared = verify(executable, model)
+    refuse_if_different(compared, model)
+    return compared
+
+
+def _save_plan(executable: Executable, path: Path) -> None:
+    from halo_py.archive import write_text_atomically
+    from halo_py.report.chosen_plan import chosen_plan
+    from halo_py.tiling.plan_file import plan_text
+
+    write_text_atomically(path, plan_text(chosen_plan(executable)))
+
+
+def _report(
+    executable: Executable,
+    compared: list[Comparison] | None,
+    progress: PhaseLines,
+    json_file: Path | None,
+    destination: Path,
+) -> None:
+    from halo_py.cli.output import show_facts
+    from halo_py.report.facts import facts_of
+
+    facts = facts_of(executable, verified=compared)
+    facts["compile_seconds"] = dict(progress.seconds)
+    facts["executable"] = {"file": str(destination), "bytes": destination.stat().st_size}
+    show_facts(facts, json_file)
+
+
+def main() -> None:
+    """The entry point `halo-compile`."""
+    run(command, "halo-compile")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""Options that several commands share, and what their texts mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypedDict, TypeVar
+
+import click
+
+from halo_py.errors import OutputError, UsageError, Where
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+HELP = {"help_option_names": ["-h", "--help"]}
+"""Settings of every command's context."""
+
+PRECISIONS = ("fp32", "fp16", "mixed")
+
+
+class ImportArguments(TypedDict):
+    """What `import_options` adds to a command's parameters."""
+
+    shape: tuple[str, ...]
+    value: tuple[str, ...]
+    batch_size: int | None
+
+
+class PlanArguments(TypedDict):
+    """What `plan_options` adds to a command's parameters."""
+
+    objective: str
+    precision: str
+    replicas: int | None
+    stages: int | None
+    micro_batch: int | None
+    plan: Path | None
+
+
+class CompileArguments(ImportArguments, PlanArguments):
+    """What `import_options` and `plan_options` add."""
+
+
+def import_options(command: Command) -> Command:
+    """Options that fix a model file's open dimensions and scalars."""
+    for option in (
+        click.option(
+            "--batch-size",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Items of one request over all replicas.",
+        ),
+        click.option(
+            "--value",
+            multiple=True,
+            metavar="NAME=16000",
+            help="Fix a run-time scalar input. Repeatable.",
+        ),
+        click.option(
+            "--shape",
+            multiple=True,
+            metavar="NAME=1x3x224x224",
+            help="Fix the shape of an input. Repeatable.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def plan_options(command: Command) -> Command:
+    """Options of compiling that do not depend on the model."""
+    count = click.IntRange(min=1)
+    for option in (
+        click.option(
+            "--plan", type=click.Path(path_type=Path), metavar="FILE", help="Follow the parts of a saved plan."
+        ),
+        click.option(
+            "--micro-batch", type=count, metavar="N", help="Items that pass a stage at a time (default: chosen)."
+        ),
+        click.option("--stages", type=count, metavar="N", help="Pipeline stages, one IPU each (default: chosen)."),
+        click.option("--replicas", type=count, metavar="N", help="Copies of the model side by side (default: chosen)."),
+        click.option(
+            "--precision",
+            type=click.Choice(PRECISIONS),
+            default="fp32",
+            show_default=True,
+            help="fp16: 16-bit storage and partial sums; mixed: 16-bit storage, 32-bit partial sums.",
+        ),
+        click.option(
+            "--objective",
+            default="throughput",
+            show_default=True,
+            metavar="GOAL",
+            help="throughput, latency, or throughput@latency<=MS with a limit in milliseconds.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def import_keywords(given: ImportArguments) -> dict[str, Any]:
+    """These options as keywords of `halo_py.compile` and of every ODLA driver. Raises UsageError."""
+    from halo_py.frontend import parse_shape
+
+    keywords: dict[str, Any] = {
+        "shapes": dict(parse_shape(text) for text in given["shape"]),
+        "values": dict(parse_value(text) for text in given["value"]),
+        "batch_size": given["batch_size"],
+    }
+    return {name: value for name, value in keywords.items() if value}
+
+
+def compile_keywords(given: CompileArguments) -> dict[str, Any]:
+    """All options as keywords of `halo_py.compile`. Raises UsageError."""
+    keywords: dict[str, Any] = {
+        name: given[name] for name in ("objective", "precision", "replicas", "stages", "micro_batch", "plan")
+    }
+    return import_keywords(given) | {name: value for name, value in keywords.items() if value is not None}
+
+
+def parse_value(text: str) -> tuple[str, float | int | bool | str]:
+    """`sr=16000` as (name, number, boolean or text). Raises UsageError."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise UsageError(f"not a value: {text!r}", hint="write --value NAME=16000")
+    if value in ("true", "false"):
+        return name, value == "true"
+    for kind in (int, float):
+        try:
+            return name, kind(value)
+        except ValueError:
+            continue
+    return name, value
+
+
+def check_can_write(path: Path) -> None:
+    """Refuse a place where no file can be written, before any work is done. Raises OutputError."""
+    import os
+
+    if path.is_dir():
+        raise OutputError("is a folder, a file name is needed", Where(str(path)))
+    folder = path.parent
+    if not folder.is_dir():
+        raise OutputError(f"cannot write {path}: there is no folder {folder}", hint=f"mkdir -p {folder}")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"cannot write {path}: no permission to write in {folder}", hint="choose another folder")
