@@ -75,7 +75,8 @@ def _layout(left: AxisOfDim, right: AxisOfDim, result: AxisOfDim) -> _Layout:
     columns = tuple(axis for axis in kept if axis in in_right and axis not in in_left)
     depth = tuple(dict.fromkeys(axis for axis in left if axis is not None and axis in in_right and axis not in kept))
     made = (*batch, *rows, *columns)
-    return _Layout(batch, rows, columns, depth, tuple(made.index(axis) for axis in kept))
+    # an axis of extent 1 may be in neither operand: the result is reshaped to have it
+    return _Layout(batch, rows, columns, depth, tuple(made.index(axis) for axis in kept if axis in made))
 
 
 def arrange(array: Array, axis_of_dim: AxisOfDim, order: Sequence[int]) -> Array:
