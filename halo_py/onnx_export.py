@@ -45,6 +45,8 @@ class ExportedModel:
 
     model: ModelProto
     weights: dict[str, Array]
+    nodes: dict[str, Node]
+    """The graph's nodes by the names they have in the model (spelled-out programs left out)."""
 
 
 def to_onnx(graph: Graph, opset: int = NEWEST_OPSET) -> ModelProto:
@@ -68,7 +70,7 @@ def export(graph: Graph, opset: int = NEWEST_OPSET, inline_bytes: int | None = N
     model.graph.CopyFrom(exporter.top(graph))
     for domain in ("", *sorted(exporter.domains - {""})):
         model.opset_import.add(domain=domain, version=opset if not domain else 1)
-    return ExportedModel(model, exporter.weights)
+    return ExportedModel(model, exporter.weights, exporter.nodes)
 
 
 def save_onnx(graph: Graph, path: Path, opset: int = NEWEST_OPSET) -> None:
@@ -140,6 +142,7 @@ class _Exporter:
     inline_bytes: int | None
     weights: dict[str, Array] = field(default_factory=dict[str, Any])
     domains: set[str] = field(default_factory=set[str])
+    nodes: dict[str, Node] = field(default_factory=dict[str, Node])
     _names: dict[Value, str] = field(default_factory=dict[Value, str])
     _taken: set[str] = field(default_factory=set[str])
     _node_names: dict[str, int] = field(default_factory=dict[str, int])
@@ -183,11 +186,13 @@ class _Exporter:
             found = self._names[value] = self._fresh(value.name)
         return found
 
-    def _node_name(self, wanted: str) -> str:
+    def _node_name(self, node: Node) -> str:
         """ONNX Runtime refuses two nodes of the same name."""
-        number = self._node_names.get(wanted, 0)
-        self._node_names[wanted] = number + 1
-        return f"{wanted}#{number}" if number else wanted
+        number = self._node_names.get(node.name, 0)
+        self._node_names[node.name] = number + 1
+        name = f"{node.name}#{number}" if number else node.name
+        self.nodes[name] = node
+        return name
 
     def _fresh(self, wanted: str) -> str:
         name, number = wanted, 1
@@ -238,7 +243,7 @@ class _Exporter:
         proto = NodeProto(
             op_type=declaration.onnx or "",
             domain=declaration.domain,
-            name=self._node_name(node.name),
+            name=self._node_name(node),
             input=names,
             output=outputs,
         )

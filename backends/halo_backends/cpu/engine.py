@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from halo_backends.cpu.runtime import RefusedError
 from halo_backends.cpu.segments import Segment, cut
-from halo_backends.cpu.session import Session, open_session, refusal
+from halo_backends.cpu.session import NodeFailedError, Session, open_session, refusal
 from halo_py.evaluate import evaluate_graph
 from halo_py.ir.encode import structural_key
 from halo_py.onnx_export import why_not
@@ -37,13 +37,13 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CpuProgram:
+class Plan:
     """A graph cut into steps. `whole` is the session that runs all of it, if one does."""
 
     graph: Graph
     steps: tuple[Step, ...]
     whole: Session | None
-    fallbacks: tuple[Refused, ...] = ()
+    refused: Mapping[Node, str]
     """Nodes that NumPy evaluates, and why."""
 
     def run(self, inputs: Sequence[RuntimeValue]) -> Sequence[RuntimeValue]:
@@ -58,28 +58,71 @@ class CpuProgram:
         return [contents[value] for value in self.graph.outputs]
 
 
+class CpuProgram:
+    """A graph on the CPU. A node that ONNX Runtime takes but fails to run is left to NumPy from then on."""
+
+    def __init__(self, graph: Graph, threads: int | None = None) -> None:
+        self.graph = graph
+        self._threads = threads
+        self._plan = _plan(graph, {}, threads)
+
+    @property
+    def plan(self) -> Plan:
+        """How the graph runs now."""
+        return self._plan
+
+    @property
+    def fallbacks(self) -> tuple[Refused, ...]:
+        """The nodes that NumPy evaluates, each with its reason."""
+        return _listed(self._plan.refused)
+
+    def run(self, inputs: Sequence[RuntimeValue]) -> Sequence[RuntimeValue]:
+        """Outputs in order. Raises SimulationError."""
+        try:
+            return self._plan.run(inputs)
+        except NodeFailedError as error:
+            return self._run_without(error, inputs)
+
+    def _run_without(self, failed: NodeFailedError, inputs: Sequence[RuntimeValue]) -> Sequence[RuntimeValue]:
+        """The same with failing nodes evaluated by NumPy: ONNX Runtime finds some gaps only while it runs."""
+        refused: dict[Node, str] = {}
+        while failed.node is not None and failed.node not in refused:
+            refused[failed.node] = f"ONNX Runtime fails to run it: {failed.message}"
+            plan = _plan(self.graph, {**self._plan.refused, **refused}, self._threads)
+            try:
+                results = plan.run(inputs)
+            except NodeFailedError as error:
+                failed = error
+            else:
+                # Only a plan that worked is kept: inputs that are wrong for the model change nothing.
+                self._plan = plan
+                return results
+        raise failed
+
+
 def compile_graph(graph: Graph, threads: int | None = None) -> CpuProgram:
     """The graph as sessions. Nodes that ONNX Runtime refuses are left to NumPy."""
-    refused = {node: reason for node in graph.nodes if (reason := _why_not_exported(node)) is not None}
+    return CpuProgram(graph, threads)
+
+
+def _plan(graph: Graph, known: Mapping[Node, str], threads: int | None) -> Plan:
+    """Steps for a graph of which some nodes are known to be refused."""
+    refused = {node: reason for node in graph.nodes if (reason := why_not_here(node)) is not None}
+    refused.update(known)
     if not refused and graph.nodes:
         try:
-            return CpuProgram(graph, (), open_session(graph, threads))
+            return Plan(graph, (), open_session(graph, threads), {})
         except RefusedError:
             refused = _Probes(graph.constants).refused(graph.nodes)
-    return _in_segments(graph, refused, threads)
-
-
-def _in_segments(graph: Graph, refused: dict[Node, str], threads: int | None) -> CpuProgram:
-    """Steps for a graph of which some nodes are refused; a segment that is refused as a whole goes to NumPy."""
     steps: list[Step] = []
     probes = _Probes(graph.constants)
     for segment in cut(graph, lambda node: node not in refused):
         steps += _steps(segment, refused, probes, threads)
-    listed = [Refused(node.where.node or node.name, node.op.kind, reason) for node, reason in refused.items()]
-    return CpuProgram(graph, tuple(steps), None, tuple(listed))
+    return Plan(graph, tuple(steps), None, refused)
 
 
 def _steps(segment: Segment, refused: dict[Node, str], probes: _Probes, threads: int | None) -> list[Step]:
+    """A segment as steps; culprits found in a segment that is refused as a whole are added to `refused`."""
     if not segment.native:
         return [Step(segment.graph, None)]
     try:
@@ -105,7 +148,7 @@ class _Probes:
         return {node: reason for node in nodes if (reason := self._reason(node)) is not None}
 
     def _reason(self, node: Node) -> str | None:
-        reason = _why_not_exported(node)
+        reason = why_not_here(node)
         if reason is not None:
             return reason
         key = structural_key(node, self.constants)
@@ -114,16 +157,26 @@ class _Probes:
         return self._known[key]
 
 
-def _why_not_exported(node: Node) -> str | None:
-    """Why ONNX cannot express the node or something inside its nested graphs."""
-    reason = why_not(node)
-    if reason is not None:
-        return reason
-    inner = (why_not(found) for body in node.bodies for found in body.walk())
-    return next((found for found in inner if found is not None), None)
+def why_not_here(node: Node) -> str | None:
+    """Why the node, or something inside its nested graphs, cannot go to ONNX Runtime whatever it says."""
+    for found in (node, *(inner for body in node.bodies for inner in body.walk())):
+        reason = why_not(found) or _other_meaning(found)
+        if reason is not None:
+            return reason
+    return None
 
 
-def probe(graph: Graph) -> list[Refused]:
+def _other_meaning(node: Node) -> str | None:
+    """Why ONNX Runtime's result is known to differ from what the ONNX standard says."""
+    if node.op.kind == "max_unpool" and len(node.inputs) > 2:
+        return "ONNX Runtime counts the indices in the given output shape, ONNX in the inferred one"
+    return None
+
+
+def probe(graph: Graph) -> tuple[Refused, ...]:
     """The nodes that ONNX Runtime does not take, each with its reason."""
-    refused = _Probes(graph.constants).refused(graph.nodes)
-    return [Refused(node.where.node or node.name, node.op.kind, reason) for node, reason in refused.items()]
+    return _listed(_Probes(graph.constants).refused(graph.nodes))
+
+
+def _listed(refused: Mapping[Node, str]) -> tuple[Refused, ...]:
+    return tuple(Refused(node.where.node or node.name, node.op.kind, reason) for node, reason in refused.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from halo_backends.cpu.runtime import InferenceSession, RefusedError, open_model, ort_value
-from halo_py.errors import SimulationError
+from halo_py.errors import NOWHERE, SimulationError
 from halo_py.ir.graph import Graph, Node, Value
 from halo_py.ir.op import REGISTRY
 from halo_py.onnx_export import export
@@ -24,6 +25,18 @@ if TYPE_CHECKING:
 
 _INLINE_BYTES = 1024
 """Larger constants are handed to ONNX Runtime in place instead of being copied into the model's protobuf."""
+
+
+_FAILED_NODE = re.compile(r"node\. Name:'([^']*)'")
+"""How ONNX Runtime names the node that failed while it ran."""
+
+
+class NodeFailedError(SimulationError):
+    """ONNX Runtime failed while it ran; `node` is the node at which it did, if it said so."""
+
+    def __init__(self, message: str, node: Node | None) -> None:
+        super().__init__(message, NOWHERE if node is None else node.where)
+        self.node = node
 
 
 def _carrier(type: object) -> DType | None:
@@ -47,6 +60,8 @@ class Session:
     carried_out: Mapping[int, DType]
     kept: tuple[object, ...]
     """Memory that the session uses in place."""
+    nodes: Mapping[str, Node]
+    """The graph's nodes by their names in the session."""
 
     def run(self, inputs: Sequence[RuntimeValue]) -> Sequence[RuntimeValue]:
         """Outputs for these inputs, both in order."""
@@ -58,13 +73,18 @@ class Session:
         try:
             results = self.session.run(self.outputs, dict(zip(self.inputs, inputs, strict=True)))
         except Exception as error:
-            raise SimulationError(f"ONNX Runtime: {error}") from error
+            raise self._failure(error) from error
         if self.carried_out:
             return [
                 cast("Array", value).astype(self.carried_out[index].numpy) if index in self.carried_out else value
                 for index, value in enumerate(results)
             ]
         return results
+
+    def _failure(self, error: Exception) -> NodeFailedError:
+        named = _FAILED_NODE.search(str(error))
+        node = self.nodes.get(named.group(1)) if named else None
+        return NodeFailedError(f"ONNX Runtime: {error}", node)
 
 
 def open_session(graph: Graph, threads: int | None = None, optimise: bool = True) -> Session:
@@ -78,7 +98,7 @@ def open_session(graph: Graph, threads: int | None = None, optimise: bool = True
     inputs = tuple(entry.name for entry in proto.input)
     outputs = tuple(entry.name for entry in proto.output)
     kept = (*arrays.values(), *values.values())
-    return Session(session, inputs, outputs, carried.inputs, carried.outputs, kept)
+    return Session(session, inputs, outputs, carried.inputs, carried.outputs, kept, exported.nodes)
 
 
 def _usable(contents: Array) -> Array:

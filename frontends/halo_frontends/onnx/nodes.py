@@ -101,6 +101,8 @@ class NodeImporter:
     def _draft(self, frame: Frame, node: NodeProto, given: Mapping[str, AttributeProto], where: Where) -> Draft:
         scope = frame.scope
         inputs = [None if not name or scope.is_absent(name) else self._read(scope, name, where) for name in node.input]
+        while inputs and inputs[-1] is None:
+            inputs.pop()
         outputs = list(node.output)
         while outputs and not outputs[-1]:
             outputs.pop()
