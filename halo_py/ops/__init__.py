@@ -36,6 +36,7 @@ FAMILIES = (
     "choosing",
     "padding",
     "image",
+    "control",
 )
 """Modules of this package that declare ops."""
 
