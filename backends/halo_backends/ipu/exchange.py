@@ -73,7 +73,7 @@ class Multicast:
             covered += _copy(piece, value, buffer, self.low)
         if covered < buffer.size and dtype.kind not in "fc":
             raise SimulationError(f"{buffer.size - covered} elements of an operand were never received")
-        return buffer if self.depth > 1 else buffer[0]
+        return buffer if self.depth > 1 else buffer[0, ...]
 
 
 def _copy(piece: Piece | FlatPiece, value: TiledValue, buffer: Array, base: tuple[int, ...]) -> int:
@@ -81,12 +81,12 @@ def _copy(piece: Piece | FlatPiece, value: TiledValue, buffer: Array, base: tupl
         row = value.rows.get(piece.source)
         if row is None:
             raise SimulationError(f"tile {piece.source} sends a value it holds nothing of")
-        target = buffer[piece.part].reshape(-1)
+        target = buffer[piece.part, ...].reshape(-1)
         target[piece.target_positions] = value.arrays[row].reshape(-1)[piece.source_positions]
         return len(piece.target_positions)
     contents = value.block(piece.source, piece.low, piece.high)
     part = tuple(slice(a - o, b - o) for a, b, o in zip(piece.low, piece.high, base, strict=True))
-    target = buffer[piece.part]
+    target = buffer[piece.part, ...]
     if any(cut.start < 0 or cut.stop > size for cut, size in zip(part, target.shape, strict=True)):
         raise SimulationError("a transfer arrives outside the memory its receiver set aside")
     target[part] = contents

@@ -156,6 +156,8 @@ class TemplateRun:
         for row, tile in enumerate(numbers):
             boxes = [(tuple(a[row]), tuple(b[row])) for a, b in listed]
             read_boxes, write_boxes = boxes[: len(reads)], boxes[len(reads) :]
+            if all(_is_empty(*box) for box in write_boxes):
+                continue
             args = VertexArgs(
                 tuple(lows[row]),
                 tuple(highs[row]),
@@ -272,10 +274,14 @@ def _unrounded(kernel: Kernel) -> Kernel:
     return replace(kernel, write_types=wide, partials_type=partials)
 
 
+def _is_empty(low: tuple[int, ...], high: tuple[int, ...]) -> bool:
+    return any(end <= start for start, end in zip(low, high, strict=True))
+
+
 def _from_received(
     received: Received, tile: int, low: tuple[int, ...], high: tuple[int, ...], dtype: np.dtype[np.generic]
 ) -> Array:
-    if any(end <= start for start, end in zip(low, high, strict=True)):
+    if _is_empty(low, high):
         return np.empty(tuple(b - a for a, b in zip(low, high, strict=True)), dtype)
     array = received.arrays.get(tile)
     if array is None:
@@ -289,6 +295,6 @@ def _from_received(
 def _from_held(
     held: TiledValue, tile: int, low: tuple[int, ...], high: tuple[int, ...], dtype: np.dtype[np.generic]
 ) -> Array:
-    if any(end <= start for start, end in zip(low, high, strict=True)):
+    if _is_empty(low, high):
         return np.empty(tuple(b - a for a, b in zip(low, high, strict=True)), dtype)
     return held.block(tile, low, high)
