@@ -213,8 +213,7 @@ class _Stage:
 
     def _linear(self, value: Value) -> TileMapping:
         assert isinstance(value.type, TensorType)
-        linear = TileMapping.linear(value.type.elements, value.type.dtype.bits, self.options.tiles)
-        return linear.viewed(value.type.static_shape) or linear
+        return self.pricing.linear(value.type)
 
     def _is_tensor(self, value: Value) -> bool:
         return isinstance(value.type, TensorType) and value.type.is_static

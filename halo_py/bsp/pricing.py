@@ -12,6 +12,7 @@ import numpy as np
 from halo_py.bsp.program import Decision
 from halo_py.errors import InternalError
 from halo_py.tiling.exchange_cost import MovePrice, exchange_cycles, price_move
+from halo_py.tiling.mapping import TileMapping
 from halo_py.tiling.plan import Cycles, Placement, Split
 from halo_py.tiling.vertex_cost import cycles
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from halo_py.ir.space import Bounds, Kernel
     from halo_py.ir.work import Work
     from halo_py.targets import Chip
-    from halo_py.tiling.mapping import TileMapping
+    from halo_py.types import TensorType
 
     Homes = tuple[TileMapping | None, ...]
     Chooser = Callable[[Kernel, Homes, tuple[bool, ...], TileMapping | None], Placement]
@@ -96,6 +97,11 @@ class Pricing:
         from halo_py.tiling.select import free_home
 
         return free_home(need, bits, self.options.tiles)
+
+    def linear(self, type: TensorType) -> TileMapping:
+        """Where a value lies that no reader has a wish for: in runs over the tiles."""
+        mapping = TileMapping.linear(type.elements, type.dtype.bits, self.options.tiles)
+        return mapping.viewed(type.static_shape) or mapping
 
     def price(self, home: TileMapping, need: TileMapping, bits: int, depth: int) -> MovePrice:
         """Bytes and fragments of one move."""

@@ -117,7 +117,8 @@ class TemplateBuilder:
     def build(self) -> tuple[Template, TemplateFacts]:
         """The template and its per-tile facts.
 
-        Homes of the operands that had none are in the template; an operand that nothing read stays without one.
+        Homes of the operands that had none are in the template; an operand that nothing read stays without one (unless
+        it is a result too).
         """
         steps: list[TemplateStep] = []
         has_loop = False
@@ -127,6 +128,9 @@ class TemplateBuilder:
                 steps.extend(self._repeat(step))
             else:
                 steps.extend(self._step(step, None))
+        for local in self.form.outputs:
+            if self._home(local) is None:
+                self._place(local, self.pricing.linear(self.form.values[local]))
         facts = self._facts(has_loop)
         return self._template(tuple(steps), facts), facts
 
