@@ -242,7 +242,8 @@ def op(
     """
 
     def declare(cls: type[AnyOp]) -> type[AnyOp]:
-        made = dataclass(frozen=True)(cls)
+        # A class without fields of its own inherits all that `dataclass` would make, at a millisecond less per op.
+        made = dataclass(frozen=True)(cls) if cls.__dict__.get("__annotations__") else cls
         family = made.__module__.rsplit(".", 1)[-1]
         made.declaration = Declaration(name, onnx, domain if onnx else "halo", since, odla, family, host_only)
         REGISTRY.add(made)
