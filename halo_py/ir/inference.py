@@ -80,13 +80,15 @@ class Inference:
     def learn(self, op: Op, args: InferArgs, values: Sequence[Value]) -> None:
         """Work out what is known of a node's results."""
         dims = op.shape_values(args)
-        if dims is not None:
-            numbers = _numbers(dims)
+        type = values[0].type
+        if dims is not None and isinstance(type, TensorType) and len(type.shape or ()) <= 1:
             self._shape_values[values[0]] = dims
-            type = values[0].type
-            if numbers is not None and isinstance(type, TensorType) and type.is_static:
+            numbers = _numbers(dims)
+            if numbers is None:
+                return
+            if type.is_static:
                 self._known[values[0]] = np.asarray(numbers).astype(type.dtype.numpy).reshape(type.static_shape)
-            return
+                return
         contents = fold_small(op, args, values)
         for value, array in zip(values, contents, strict=False):
             self._known[value] = array

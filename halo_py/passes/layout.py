@@ -69,33 +69,29 @@ def to_reshape(rewriter: Rewriter, node: Node) -> bool:
 
 
 def flat_gemm(rewriter: Rewriter, node: Node) -> bool:
-    """Reshape(Gemm(Reshape(x) to a matrix, W, b)) that keeps the leading dimensions of x -> MatMul(x, W) + b."""
-    gemm = rewriter.producer(node.inputs[0])
-    if gemm is None or kind_of(gemm) != "Gemm" or not rewriter.has_one_use(gemm.outputs[0]):
+    """Reshape(Gemm(x, W, b)) that splits the rows only -> MatMul(Reshape(x), W) + b.
+
+    Exporters flatten the leading dimensions around a Gemm; without that, what follows can be fused into the product.
+    """
+    gemm, after = rewriter.producer(node.inputs[0]), static_shape(node.outputs[0])
+    if gemm is None or after is None or len(after) < 3 or kind_of(gemm) != "Gemm":
         return False
     fields = gemm.op.attributes()
-    inner = rewriter.producer(gemm.inputs[0])
-    if inner is None or kind_of(inner) != "Reshape" or (fields["transA"], fields["alpha"], fields["beta"]) != (0, 1, 1):
+    plain = (fields["transA"], fields["alpha"], fields["beta"], fields.get("epilogue")) == (0, 1, 1, None)
+    if not plain or not rewriter.has_one_use(gemm.outputs[0]):
         return False
-    if fields.get("epilogue") is not None or (fields["transB"] and rewriter.contents(gemm.inputs[1]) is None):
-        return False
-    source, weights, bias = (inner.inputs[0], *gemm.inputs[1:], None)[:3]
-    before, after = static_shape(source), static_shape(node.outputs[0])
-    width, made = static_shape(weights), static_shape(bias)
-    if source is None or weights is None or before is None or after is None or width is None or len(before) < 3:
+    source, weights, bias = (*gemm.inputs, None)[:3]
+    contents, width, made = rewriter.contents(weights), static_shape(weights), static_shape(bias)
+    if source is None or contents is None or weights is None or width is None or len(made or ()) > 1:
         return False
     depth, columns = width[::-1] if fields["transB"] else width
-    if before[:-1] != after[:-1] or before[-1] != depth or after[-1] != columns:
-        return False
-    if bias is not None and (made is None or len(made) > 1):
+    if after[-1] != columns:
         return False
     if fields["transB"]:
-        contents = rewriter.contents(weights)
-        assert contents is not None
         weights = rewriter.constant(contents.T, weights.name)
-    product = rewriter.insert(onnx_op("MatMul"), (source, weights), (inner, gemm, node), types=[node.outputs[0].type])[
-        0
-    ]
+    shape = rewriter.ints((*after[:-1], depth), "shape")
+    rows = rewriter.apply(onnx_op("Reshape", allowzero=0), (source, shape), gemm)
+    product = rewriter.apply(onnx_op("MatMul"), (rows, weights), (gemm, node))
     if bias is not None:
         product = rewriter.apply(onnx_op("Add"), (product, bias), (gemm, node))
     rewriter.replace(node, product)
