@@ -87,7 +87,7 @@ class Placement:
         exists: the access is a window or reads whole dimensions, an axis would be cut that may not be, or a
         reduction would be cut.
         """
-        axes = _plain_axes(access)
+        axes = _plain_axes(access, kernel)
         viewed = mapping.viewed(access.shape)
         if axes is None or viewed is None:
             return None
@@ -183,14 +183,17 @@ def combine_elements(bits: int) -> int:
     return max(1, COMBINE_BYTES * 8 // bits)
 
 
-def _plain_axes(access: Access) -> list[int | None] | None:
-    """The axis of each dimension (None: a dimension of one element), if every dimension is an axis of its own."""
+def _plain_axes(access: Access, kernel: Kernel) -> list[int | None] | None:
+    """The axis of each dimension (None: a dimension of one element), if every dimension is a whole axis of its own."""
     axes: list[int | None] = []
     for dim, extent in zip(access.dims, access.shape, strict=True):
         if extent == 1:
             axes.append(None)
         elif isinstance(dim, Affine) and dim.offset == 0 and len(dim.terms) == 1 and dim.terms[0][1] == 1:
-            axes.append(dim.terms[0][0])
+            axis = dim.terms[0][0]
+            if kernel.extents[axis] != extent:  # concat: the operand is only a part of the axis
+                return None
+            axes.append(axis)
         else:
             return None
     used = [axis for axis in axes if axis is not None]
