@@ -92,7 +92,11 @@ def make_op(cls: type[Op], attributes: Mapping[str, object], where: Where) -> Op
     unknown = [name for name in attributes if name not in kinds]
     if unknown:
         raise UnsupportedError(f"attribute {unknown[0]!r} is not known to this operator", where)
-    values = {name: _convert(name, value, kinds[name], where) for name, value in attributes.items()}
+    values = {
+        name: _convert(name, value, kinds[name], where)
+        for name, value in attributes.items()
+        if not (kinds[name].scalar is DType and value == 0)
+    }
     for entry in fields(cls):
         if entry.name not in values and entry.default is MISSING and entry.default_factory is MISSING:
             raise ModelError(f"the required attribute {entry.name!r} is missing", where)

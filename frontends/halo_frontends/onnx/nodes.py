@@ -234,7 +234,10 @@ class NodeImporter:
     def _add(
         self, draft: Draft, cls: type[Op], builder: GraphBuilder, bodies: Bodies | None = None
     ) -> tuple[Value, ...]:
-        op = make_op(cls, draft.attributes, draft.where)
+        attributes: dict[str, AttributeValue] = dict(draft.attributes)
+        if bodies is not None:
+            attributes["captured"] = len(bodies.captured)
+        op = make_op(cls, attributes, draft.where)
         graphs = bodies.graphs if bodies is not None else ()
         return builder.add(op, draft.inputs, outputs=draft.outputs, name=draft.name, bodies=graphs, where=draft.where)
 
