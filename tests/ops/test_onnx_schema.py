@@ -53,7 +53,7 @@ def test_fields_are_the_attributes_with_their_defaults(cls: type[Op]) -> None:
     assert not [name for name in attributes if name not in declared]
     for name, entry in declared.items():
         if name not in attributes:
-            assert entry.default is None, f"{name} is not ONNX's, so it must be optional"
+            assert not entry.default, f"{name} is not ONNX's, so it must be optional and off"
             continue
         default = attributes[name].default_value
         if attributes[name].required:
