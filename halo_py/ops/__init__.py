@@ -37,6 +37,8 @@ FAMILIES = (
     "padding",
     "image",
     "control",
+    "quantization",
+    "quantized",
 )
 """Modules of this package that declare ops."""
 
