@@ -164,12 +164,12 @@ class OnnxRuntimeJudge:
 
     def _run(self, inputs: Mapping[str, Array], values: Mapping[str, float | int | bool | str]) -> dict[str, Array]:
         feeds: dict[str, Array] = {}
-        for name, (type, shape) in self.inputs.items():
-            dtype = _NUMPY_TYPES.get(type)
+        for name, (element, _shape) in self.inputs.items():
+            dtype = _NUMPY_TYPES.get(element)
             if name in inputs:
                 feeds[name] = inputs[name] if dtype is None else inputs[name].astype(dtype, copy=False)
             elif name in values:
-                sizes = [size if isinstance(size, int) else 1 for size in shape]
+                sizes = [size if isinstance(size, int) else 1 for size in self._shape(name)]
                 feeds[name] = np.full(sizes, values[name], dtype)
         try:
             results = self._session.run(list(self.output_names), feeds)

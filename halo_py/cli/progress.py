@@ -107,10 +107,19 @@ class LiveBar(PhaseLines):
         self._bar.console.print(line, markup=False, highlight=False)
 
 
-def progress_for(phases: tuple[str, ...]) -> PhaseLines:
-    """The bar if stderr is a terminal that can draw it, else lines."""
+class Quiet(PhaseLines):
+    """Keeps the seconds and shows nothing."""
+
+    def say(self, line: str) -> None:
+        """Nothing."""
+
+
+def progress_for(phases: tuple[str, ...], *, quiet: bool = False) -> PhaseLines:
+    """The bar if stderr is a terminal that can draw it, else lines; nothing if `quiet`."""
     import os
 
+    if quiet:
+        return Quiet(phases)
     if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         return LiveBar(phases)
     return PhaseLines(phases)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import os
 import sys
 import traceback
@@ -29,8 +30,13 @@ REPORT_HINT = (
 )
 
 
+ALLOCATIONS_PER_COLLECTION = 50_000
+"""Importing and compiling make few cycles; Python's default of 700 searches for them hundreds of times."""
+
+
 def run(command: click.Command, program: str) -> NoReturn:
     """Run a command with the process's arguments and exit with its code."""
+    gc.set_threshold(ALLOCATIONS_PER_COLLECTION)
     sys.exit(_exit_code(command, program))
 
 

@@ -2,100 +2,185 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from halo_py.report.format import bytes_text, count_text, plain_table, rate_text, seconds_text
+from halo_py.targets.machine import FAST, NOMINAL, SLOW
+
 Facts = dict[str, Any]
 
 OPS_SHOWN = 8
-BUSIEST_SHOWN = 5
+BUSIEST_SHOWN = 6
+PLANS_SHOWN = 6
 HOST_NODES_SHOWN = 12
+OUTPUTS_SHOWN = 12
+STAGES_SHOWN = 8
+THREE_ABREAST_WIDTH = 118
+TWO_ABREAST_WIDTH = 80
+"""Narrower consoles get the tables one below the other."""
+BAR_WIDTH = 8
+NAME_WIDTH = 34
+
+PRECISIONS = {
+    "fp32": "32-bit",
+    "fp16": "16-bit storage and partial sums",
+    "mixed": "16-bit storage, 32-bit partial sums",
+}
+BINDS = {
+    "compute": "computing on tiles",
+    "exchange": "exchange between tiles",
+    "sync": "syncs",
+    "links": "links between IPUs",
+    "host": "host I/O",
+}
 
 
 def print_summary(facts: Facts, console: Console) -> None:
     """Print the summary of a compiled model."""
-    console.print(summary(facts))
-
-
-def summary(facts: Facts) -> RenderableType:
-    """The summary of a compiled model."""
-    parts: list[RenderableType] = [_headline(facts), "", _main_table(facts), "", _time_tables(facts)]
-    if facts["host_nodes"]:
-        parts += ["", _host_table(facts["host_nodes"])]
-    if len(facts["plans_considered"]) > 1:
-        parts += ["", _plans_table(facts["plans_considered"])]
-    if facts.get("verified"):
-        parts += ["", _verified_table(facts["verified"])]
-    parts += [Text(f"warning: {warning}", style="yellow") for warning in facts["warnings"]]
-    return Group(*parts)
+    console.print(_headline(facts))
+    console.print()
+    console.print(_main_table(facts))
+    console.print()
+    bar = "\u2588" if console.encoding.startswith("utf") else "#"
+    tables = [_phases(facts, bar), _ops(facts, bar), _busiest(facts)]
+    console.print(_arranged(tables, console.width))
+    if len(facts["stages"]) > 1:
+        console.print()
+        console.print(_stages(facts["stages"], facts["system"]["clock_hz"]))
+    for title, make in (
+        ("host_nodes", _host_table),
+        ("plans_considered", _plans_table),
+        ("verified", _verified_table),
+    ):
+        if len(facts.get(title) or ()) > (title == "plans_considered"):
+            console.print()
+            console.print(make(facts[title]))
+    lines = [*(("warning", text) for text in facts["warnings"]), *(("note", text) for text in facts["notes"])]
+    if lines:
+        console.print()
+    for kind, text in lines:
+        console.print(Text(f"{kind}: {text}", style="yellow" if kind == "warning" else "dim"))
+    if written := facts.get("executable"):
+        console.print(f"\n{written['file']}: {bytes_text(written['bytes'])}")
 
 
 def _headline(facts: Facts) -> Text:
     system = facts["system"]
-    text = Text()
-    text.append(str(facts["model"]), style="bold")
-    text.append(f" on {facts['target']} ({system['ipus']} x {system['chip']}), {facts['precision']}, ")
-    text.append(f"objective {facts['objective']}")
-    return text
+    chips = f"{system['ipus']:,} x " if system["ipus"] > 1 else ""
+    return (
+        Text(str(facts["model"]), style="bold")
+        .append(f" on {facts['target']} ({chips}{system['chip']}), ", style="not bold")
+        .append(f"{facts['precision']} ({PRECISIONS[facts['precision']]}), objective {facts['objective']}")
+    )
 
 
 def _main_table(facts: Facts) -> Table:
-    plan, memory = facts["plan"], _fullest(facts)
-    throughput, latency = facts["throughput_items_per_second"], facts["latency_seconds"]
     table = Table.grid(padding=(0, 2))
-    table.add_column(style="cyan")
+    table.add_column(style="cyan", no_wrap=True)
     table.add_column()
-    stages = f"{plan['stages']} stage" + ("s" if plan["stages"] > 1 else "")
-    table.add_row(
-        "plan",
-        f"batch {plan['batch']} = {plan['replicas']} replicas x {plan['micro_batches']} micro-batches x "
-        f"{plan['micro_batch']}; {stages} per replica; {plan['ipus']} of {plan['ipus_of_target']} IPUs used",
-    )
-    table.add_row(
-        "throughput", f"{_rate(throughput['with_host'])} (without host I/O {_rate(throughput['without_host'])})"
-    )
-    table.add_row("latency", f"{_time(latency['with_host'])} (without host I/O {_time(latency['without_host'])})")
-    request = facts["request_seconds"]
-    table.add_row(
-        "one request",
-        ", ".join(
-            f"{name} {_seconds(request[key][1])}"
-            for name, key in (
-                ("on chip", "on_chip"),
-                ("links", "links"),
-                ("host I/O", "host"),
-                ("collectives and fabric", "fabric_collectives"),
-            )
-            if request[key][1] > 0 or key in ("on_chip", "host")
-        )
-        + f"; bound by {facts['binds']}",
-    )
-    share = memory["fullest_bytes"] / memory["capacity_bytes"]
-    table.add_row(
-        "memory",
-        f"fullest tile {_bytes(memory['fullest_bytes'])} of {_bytes(memory['capacity_bytes'])} ({share:.0%}); "
-        f"always live: {_live(memory['always_live'])}",
-    )
-    table.add_row(
-        "model",
-        f"{facts['parameters'] / 1e6:.2f} M parameters, {_bytes(facts['weight_bytes'])} of weights, "
-        f"{facts['multiply_accumulates_per_item'] / 1e9:.3g} G multiply-accumulates per item",
-    )
-    use = facts["stages"][0]["utilisation"]
-    table.add_row(
-        "utilisation",
-        f"matrix units {use['matrix']:.1%}, exchange {use['exchange']:.1%}, "
-        f"tile balance {facts['stages'][0]['tile_balance']:.0%}",
-    )
-    smallest = facts["smallest_system"]
-    table.add_row("smallest system", f"{smallest['target']} ({smallest['ipus']} IPU{'s' * (smallest['ipus'] > 1)})")
+    for name, text in (
+        ("plan", _plan(facts["plan"])),
+        ("throughput", _ranged(facts["throughput_items_per_second"], rate_text, " items/s", SLOW, FAST)),
+        ("latency", _ranged(facts["latency_seconds"], seconds_text, " a request", FAST, SLOW)),
+        ("bound by", _bound(facts)),
+        ("memory", _memory(facts)),
+        ("utilisation", _utilisation(facts["stages"])),
+        ("model", _model(facts)),
+        ("smallest system", _smallest(facts)),
+    ):
+        table.add_row(name, text)
     if published := facts.get("nearest_published"):
         table.add_row("published", _published(published))
     return table
+
+
+def _plan(plan: Facts) -> str:
+    replicas, batches, size = plan["replicas"], plan["micro_batches"], plan["micro_batch"]
+    where = "one IPU each" if plan["stages"] == 1 else f"a pipeline of {plan['stages']} IPUs each"
+    return (
+        f"batch {plan['batch']:,} = {_number(replicas, 'replica')} ({where}) x "
+        f"{_number(batches, 'micro-batch')} of {size}; "
+        f"{plan['ipus']:,} of {plan['ipus_of_target']:,} IPUs used"
+    )
+
+
+def _number(count: int, noun: str) -> str:
+    ending = "" if count == 1 else "es" if noun.endswith("ch") else "s"
+    return f"{count:,} {noun}{ending}"
+
+
+def _ranged(values: Facts, text: Any, unit: str, low: int, high: int) -> Text:
+    """Nominal and range, with and without host I/O."""
+    line = Text()
+    for key, before, after in (("with_host", "", ""), ("without_host", "; without host I/O ", "")):
+        found = values[key]
+        line.append(before).append(
+            f"{text(found[NOMINAL])}{unit if not before else ''}", style="bold" if not before else ""
+        )
+        line.append(f" [{text(found[low])} .. {text(found[high])}]{after}", style="dim")
+    return line
+
+
+def _bound(facts: Facts) -> str:
+    request = facts["request_seconds"]
+    parts = ", ".join(
+        f"{name} {seconds_text(request[key][NOMINAL])}"
+        for name, key in (
+            ("on chip", "on_chip"),
+            ("links", "links"),
+            ("host I/O", "host"),
+            ("collectives and fabric", "fabric_collectives"),
+        )
+        if request[key][NOMINAL] > 0 or key in ("on_chip", "host")
+    )
+    return f"{BINDS[facts['binds']]}; one request: {parts}"
+
+
+def _memory(facts: Facts) -> str:
+    stage = max(facts["stages"], key=lambda entry: entry["memory"]["fullest_bytes"])
+    memory = stage["memory"]
+    share = memory["fullest_bytes"] / memory["capacity_bytes"]
+    ipu = f" of IPU {stage['ipu']}" if len(facts["stages"]) > 1 else ""
+    return (
+        f"fullest tile (number {memory['fullest_tile']}{ipu}) {bytes_text(memory['fullest_bytes'])} of "
+        f"{bytes_text(memory['capacity_bytes'])} ({share:.0%}); always there: {_live(memory['always_live'])}"
+    )
+
+
+def _live(classes: dict[str, int]) -> str:
+    shown = sorted(((size, name) for name, size in classes.items() if size), reverse=True)[:4]
+    return ", ".join(f"{name} {bytes_text(size)}" for size, name in shown) or "nothing"
+
+
+def _utilisation(stages: Sequence[Facts]) -> str:
+    parts = (
+        ("matrix units", [stage["utilisation"]["matrix"] for stage in stages]),
+        ("exchange", [stage["utilisation"]["exchange"] for stage in stages]),
+        ("tile balance", [stage["tile_balance"] for stage in stages]),
+    )
+    return ", ".join(f"{name} {_percentages(values)}" for name, values in parts)
+
+
+def _percentages(shares: Sequence[float]) -> str:
+    low, high = f"{min(shares):.1%}", f"{max(shares):.1%}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _model(facts: Facts) -> str:
+    return (
+        f"{count_text(facts['parameters'])} parameters, {bytes_text(facts['weight_bytes'])} of weights, "
+        f"{count_text(facts['multiply_accumulates_per_item'])} multiply-accumulates an item"
+    )
+
+
+def _smallest(facts: Facts) -> str:
+    smallest = facts["smallest_system"]
+    return f"{smallest['target']}: this plan needs {_number(smallest['ipus'], 'IPU')} a replica"
 
 
 def _published(row: Facts) -> str:
@@ -105,109 +190,128 @@ def _published(row: Facts) -> str:
     )
 
 
-def _fullest(facts: Facts) -> Facts:
-    return max((stage["memory"] for stage in facts["stages"]), key=lambda memory: memory["fullest_bytes"])
-
-
-def _live(classes: dict[str, int]) -> str:
-    shown = sorted(((size, name) for name, size in classes.items() if size), reverse=True)[:4]
-    return ", ".join(f"{name} {_bytes(size)}" for size, name in shown) or "nothing"
-
-
-def _time_tables(facts: Facts) -> Table:
-    outer = Table.grid(padding=(0, 4))
-    outer.add_row(_phases(facts), _ops(facts), _busiest(facts))
+def _side_by_side(tables: Sequence[Table]) -> Table:
+    outer = Table.grid(padding=(0, 3))
+    outer.add_row(*tables)
     return outer
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", box=None, header_style="dim", pad_edge=False)
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number == 0 else "right")
+def _arranged(tables: Sequence[Table], width: int) -> RenderableType:
+    """Three tables as the width allows: abreast, two and one, or stacked."""
+    if width >= THREE_ABREAST_WIDTH:
+        return _side_by_side(tables)
+    first, second, third = tables
+    if width >= TWO_ABREAST_WIDTH:
+        return Group(_side_by_side((first, second)), "", third)
+    return Group(first, "", second, "", third)
+
+
+def _stages(stages: Sequence[Facts], clock_hz: float) -> Table:
+    table = plain_table("pipeline stages", "IPU", "time", "compute", "exchange", "sync", "fullest tile", "matrix units")
+    shown = sorted(stages, key=lambda stage: -stage["cycles"]["total"][NOMINAL])[:STAGES_SHOWN]
+    for stage in sorted(shown, key=lambda stage: stage["ipu"]):
+        cycles, memory = stage["cycles"], stage["memory"]
+        table.add_row(
+            str(stage["ipu"]),
+            seconds_text(cycles["total"][NOMINAL] / clock_hz),
+            *(f"{cycles[phase][NOMINAL]:,.0f}" for phase in ("compute", "exchange", "sync")),
+            f"{memory['fullest_bytes'] / memory['capacity_bytes']:.0%}",
+            f"{stage['utilisation']['matrix']:.1%}",
+        )
+    if len(stages) > STAGES_SHOWN:
+        table.add_row("...", *([""] * 5), f"{len(stages) - STAGES_SHOWN} faster ones")
     return table
 
 
-def _phases(facts: Facts) -> Table:
-    table = _table("cycles by phase", "phase", "cycles", "share")
+def _shares(title: str, first: str, cycles: Mapping[str, float], bar: str) -> Table:
+    """Rows of cycles with a bar of their share."""
+    table = plain_table(title, first, "cycles", "share", "")
+    table.columns[3].justify = "left"
+    for column in table.columns:
+        column.no_wrap = True
+    whole = sum(cycles.values()) or 1.0
+    for name, value in cycles.items():
+        share = value / whole
+        table.add_row(name, f"{value:,.0f}", f"{share:.0%}", Text(bar * round(share * BAR_WIDTH), style="cyan"))
+    return table
+
+
+def _phases(facts: Facts, bar: str) -> Table:
     totals = {
-        phase: sum(stage["cycles"][phase][1] for stage in facts["stages"]) for phase in ("compute", "exchange", "sync")
+        phase: sum(stage["cycles"][phase][NOMINAL] for stage in facts["stages"])
+        for phase in ("compute", "exchange", "sync")
     }
-    whole = sum(totals.values()) or 1.0
-    for phase, cycles in totals.items():
-        table.add_row(phase, f"{cycles:,.0f}", f"{cycles / whole:.0%}")
-    table.add_row("supersteps", f"{sum(stage['supersteps'] for stage in facts['stages']):,}", "")
+    table = _shares("time by phase", "phase", totals, bar)
+    table.add_row("supersteps", f"{sum(stage['supersteps'] for stage in facts['stages']):,}", "", "")
     return table
 
 
-def _ops(facts: Facts) -> Table:
-    table = _table("by kind of layer", "layer", "cycles", "share")
-    whole = sum(facts["cycles_by_op"].values()) or 1.0
-    for kind, cycles in list(facts["cycles_by_op"].items())[:OPS_SHOWN]:
-        table.add_row(kind, f"{cycles:,.0f}", f"{cycles / whole:.0%}")
-    return table
+def _ops(facts: Facts, bar: str) -> Table:
+    found = {kind: cycles for kind, cycles in facts["cycles_by_op"].items() if cycles >= 0.5}
+    shown = dict(list(found.items())[:OPS_SHOWN])
+    if rest := sum(list(found.values())[OPS_SHOWN:]):
+        shown[f"{len(found) - OPS_SHOWN} others"] = rest
+    return _shares("time by kind of layer", "layer", shown, bar)
 
 
 def _busiest(facts: Facts) -> Table:
-    table = _table("busiest layers", "layer", "compute", "exchange", "time")
+    table = plain_table("busiest layers", "layer", "compute", "exchange", "time")
     for step in facts["busiest"][:BUSIEST_SHOWN]:
-        name = " + ".join(step["nodes"])
-        name = name if len(name) <= 34 else f"{name[:31]}..."
         table.add_row(
-            name, f"{step['compute_cycles']:,.0f}", f"{step['exchange_cycles']:,.0f}", _seconds(step["seconds"])
+            _layer(step),
+            f"{step['compute_cycles']:,.0f}",
+            f"{step['exchange_cycles']:,.0f}",
+            seconds_text(step["seconds"]),
         )
     return table
 
 
+def _layer(step: Facts) -> Text:
+    """The kind and name of a superstep's first node, and how many more share it."""
+    more = f" +{len(step['nodes']) - 1}" if len(step["nodes"]) > 1 else ""
+    text = f"{step['ops'][0]} {step['nodes'][0]}"
+    room = NAME_WIDTH - len(more)
+    return Text((text if len(text) <= room else f"{text[: room - 3]}...") + more)
+
+
 def _host_table(nodes: Sequence[Facts]) -> Table:
-    table = _table("nodes that run on the host", "op", "node", "reason")
+    table = plain_table("nodes that run on the host", "op", "node", "reason")
+    table.columns[1].justify = table.columns[2].justify = "left"
     for node in nodes[:HOST_NODES_SHOWN]:
-        table.add_row(node["op"], node["node"], node["reason"])
+        table.add_row(node["op"], Text(node["node"]), Text(node["reason"]))
     if len(nodes) > HOST_NODES_SHOWN:
         table.add_row("...", f"{len(nodes) - HOST_NODES_SHOWN} more", "")
     return table
 
 
 def _plans_table(plans: Sequence[Facts]) -> Table:
-    table = _table("plans considered", "plan", "items/s", "latency", "fits", "")
-    for plan in plans:
+    table = plain_table("plans considered", "plan", "items/s", "latency", "fits", "")
+    chosen = [plan for plan in plans if plan["chosen"]]
+    others = sorted((plan for plan in plans if not plan["chosen"]), key=lambda plan: -plan["items_per_second"])
+    for plan in (chosen + others)[:PLANS_SHOWN]:
         table.add_row(
             plan["plan"],
-            f"{plan['items_per_second']:,.0f}",
-            _seconds(plan["latency_seconds"]),
+            rate_text(plan["items_per_second"]),
+            seconds_text(plan["latency_seconds"]),
             "yes" if plan["fits"] else "no",
             "chosen" if plan["chosen"] else "",
         )
+    if len(plans) > PLANS_SHOWN:
+        table.add_row(f"... {len(plans) - PLANS_SHOWN} more", "", "", "", "")
     return table
 
 
 def _verified_table(outputs: Sequence[Facts]) -> Table:
-    table = _table("compared with ONNX Runtime", "output", "verdict", "largest error", "allowed")
-    for entry in outputs:
+    table = plain_table("compared with ONNX Runtime", "output", "elements", "verdict", "largest error", "allowed there")
+    for entry in outputs[:OUTPUTS_SHOWN]:
         verdict = Text("equal", style="green") if entry["equal"] else Text(f"DIFFERENT {entry['reason']}", style="red")
-        table.add_row(entry["output"], verdict, f"{entry['largest_error']:.3g}", f"{entry['allowed']:.3g}")
+        table.add_row(
+            Text(entry["output"]),
+            f"{entry['elements']:,}",
+            verdict,
+            f"{entry['largest_error']:.3g}",
+            f"{entry['allowed']:.3g}",
+        )
+    if len(outputs) > OUTPUTS_SHOWN:
+        table.add_row(f"... {len(outputs) - OUTPUTS_SHOWN} more, all equal", "", "", "", "")
     return table
-
-
-def _rate(values: Sequence[float]) -> str:
-    fast, nominal, slow = values
-    return f"{nominal:,.0f} items/s [{slow:,.0f} .. {fast:,.0f}]"
-
-
-def _time(values: Sequence[float]) -> str:
-    fast, nominal, slow = values
-    return f"{_seconds(nominal)} [{_seconds(fast)} .. {_seconds(slow)}]"
-
-
-def _seconds(seconds: float) -> str:
-    for unit, scale in (("s", 1.0), ("ms", 1e3), ("us", 1e6)):
-        if seconds * scale >= 1:
-            return f"{seconds * scale:.3g} {unit}"
-    return f"{seconds * 1e9:.3g} ns" if seconds else "0"
-
-
-def _bytes(size: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
-            return f"{size:.3g} {unit}" if size < 1000 or unit == "GB" else ""
-        size /= 1000
-    return ""
