@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,24 +48,12 @@ def cycles_by_tile(compute: Compute, tiles: int) -> NDArray[np.float64]:
     total = np.zeros((tiles, 3))
     for group in compute.groups:
         if isinstance(group, VertexGroup):
-            numbers, low, high = group.placement.boxes
-            sizes = high - low
+            numbers, of_class = group.placement.boxes[0], group.placement.class_of_box
         else:
-            numbers, sizes = group.result.tiles, group.result.volume[:, None]
-        total[numbers] += group.class_cycles[_class_of(sizes)]
+            numbers = group.result.tiles
+            of_class = np.unique(group.result.volume, return_inverse=True)[1]
+        total[numbers] += group.class_cycles[of_class]
     return total
-
-
-def _class_of(sizes: Ints) -> Ints:
-    """For each row of `sizes` its position among the distinct rows in ascending order."""
-    if sizes.shape[1] == 0:
-        return np.zeros(len(sizes), np.int64)
-    bases = [int(base) for base in sizes.max(axis=0, initial=0) + 1]
-    if prod(bases) >= 1 << 62:
-        return np.unique(sizes, axis=0, return_inverse=True)[1].reshape(-1)
-    # one number per row sorts like the row and far faster
-    strides = [prod(bases[axis + 1 :]) for axis in range(len(bases))]
-    return np.unique(sizes @ np.array(strides, np.int64), return_inverse=True)[1]
 
 
 def busiest(by_tile: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -139,8 +139,32 @@ class Placement:
     def classes(self) -> tuple[Bounds, Ints]:
         """Distinct iteration-box sizes [classes, axes] and how many tiles have each."""
         _tiles, low, high = self.boxes
-        sizes, counts = np.unique(high - low, axis=0, return_counts=True)
-        return sizes, counts.astype(np.int64)
+        sizes, _inverse, counts = distinct_rows(high - low)
+        return sizes, counts
+
+    @cached_property
+    def class_of_box(self) -> Ints:
+        """For each box of `boxes` the number of its class."""
+        _tiles, low, high = self.boxes
+        return distinct_rows(high - low)[1]
+
+
+def distinct_rows(rows: Ints) -> tuple[Ints, Ints, Ints]:
+    """The distinct rows of non-negative numbers in ascending order, for each row which one it is, and how many are equal.
+
+    One number per row sorts like the row and far faster.
+    """
+    if rows.shape[1] == 0 or not len(rows):
+        return rows[:1], np.zeros(len(rows), np.int64), np.full(min(len(rows), 1), len(rows), np.int64)
+    bases = [int(base) + 1 for base in rows.max(axis=0)]
+    if prod(bases) >= 1 << 62:
+        found, inverse, counts = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
+        return found, inverse.reshape(-1).astype(np.int64), counts.astype(np.int64)
+    strides = np.array([prod(bases[column + 1 :]) for column in range(len(bases))], np.int64)
+    _codes, first, inverse, counts = np.unique(
+        rows @ strides, return_index=True, return_inverse=True, return_counts=True
+    )
+    return rows[first], inverse.astype(np.int64), counts.astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
