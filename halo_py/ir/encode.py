@@ -246,9 +246,8 @@ class _Encoder:
         return data
 
     def op(self, op: Op) -> int:
-        # Fields that are equal but not the same (1 and 1.0, 0.0 and -0.0) must not be merged: the key is the text.
-        encoded = encode_op(op)
-        return self.ops(repr(encoded), lambda: encoded)
+        # The text tells apart fields that are equal but not the same (1 and 1.0, 0.0 and -0.0).
+        return self.ops((type(op), repr(op.__dict__)), partial(encode_op, op))
 
     def where(self, where: Where) -> Json:
         data: list[Json] = [

@@ -149,13 +149,14 @@ class _Narrower:
 
     def half(self, contents: Array) -> Array:
         numbers: NDArray[np.float32] = contents.astype(np.float32, copy=False)
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             narrow = numbers.astype(np.float16)
-        overflow = np.isinf(narrow)
+        if not numbers.size or (numbers.max() < _LARGEST_HALF and numbers.min() > -_LARGEST_HALF):
+            return narrow
+        overflow = np.isinf(narrow) & np.isfinite(numbers)
         if overflow.any():
-            finite = overflow & np.isfinite(numbers)
-            narrow[finite] = np.copysign(np.float16(_LARGEST_HALF), numbers[finite])
-            self.clamped += int(finite.any())
+            narrow[overflow] = np.copysign(np.float16(_LARGEST_HALF), numbers[overflow])
+            self.clamped += 1
         return narrow
 
     def fresh(self, wanted: str) -> str:
