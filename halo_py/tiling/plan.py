@@ -150,7 +150,7 @@ class Placement:
 
 
 def distinct_rows(rows: Ints) -> tuple[Ints, Ints, Ints]:
-    """The distinct rows of non-negative numbers in ascending order, for each row which one it is, and how many are equal.
+    """The distinct rows of non-negative numbers in ascending order, which one each row is, and how many are equal.
 
     One number per row sorts like the row and far faster.
     """
