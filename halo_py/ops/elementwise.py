@@ -21,6 +21,10 @@ class Abs(Elementwise):
 
     accepts = "numeric"
 
+    def combine_dims(self, dims: Sequence[Dim]) -> Dim | None:
+        (dim,) = dims
+        return abs(dim) if isinstance(dim, int) else None
+
 
 @op("neg", onnx="Neg", since=13, odla="odla_Neg")
 class Neg(Elementwise):

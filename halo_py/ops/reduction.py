@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar, Literal
@@ -10,7 +11,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from halo_py.ir.op import EvaluateArgs, InferArgs, Op, RuntimeValue, Sample, TileArgs, op
+from halo_py.ir.op import EvaluateArgs, InferArgs, Op, RuntimeValue, Sample, ShapeValue, TileArgs, op
 from halo_py.ir.space import Refusal, TileForm
 from halo_py.ops.broadcast import normalize_axes, normalize_axis, reduced_shape
 from halo_py.ops.dims import integers, unknown_dim
@@ -20,7 +21,7 @@ from halo_py.ops.sampling import axes as axes_operand
 from halo_py.ops.sampling import floats, numbers
 from halo_py.ops.scalar import ProgramBuilder, widen
 from halo_py.ops.scalar_op import refuse_types
-from halo_py.types import Dim, DType, Shape, TensorType, Type
+from halo_py.types import Dim, DType, Shape, TensorType, Type, add_dims, multiply_dims
 
 Numbers = NDArray[Any]
 
@@ -65,6 +66,21 @@ class Reduce(Op):
         ]
         return tuple(dims)
 
+    def combine_dims(self, dims: Sequence[Dim]) -> Dim | None:
+        """The result for a vector known as dimensions, None if it is not a linear expression."""
+        return None
+
+    def shape_values(self, args: InferArgs) -> ShapeValue | None:
+        dims, shape = args.dims(0), args.shape(0)
+        if dims is None or shape is None or len(shape) != 1 or not args.dtype(0).is_integer:
+            return None
+        if args.has(1) and integers(args, 1) is None:
+            return None
+        if self.noop_with_empty_axes and not (args.has(1) and integers(args, 1)):
+            return None
+        found = self.combine_dims(dims)
+        return None if found is None else (found,)
+
     def meaning(self, array: Numbers, axes: tuple[int, ...]) -> Numbers:
         """The reduction of an array in the type arithmetic is done in; axes are kept with extent 1."""
         raise NotImplementedError
@@ -107,11 +123,17 @@ class Reduce(Op):
         for number, dtype in enumerate(cls.sample_types):
             contents = numbers(7 + number, dtype, 3, 50, low=low)
             yield Sample(cls(), (contents, axes_operand(-1)), constant=(1,))
+        if DType.INT32 in cls.sample_types:
+            yield Sample(cls(keepdims=0), (numbers(12, DType.INT64, 4, low=low, high=4),))
+            yield Sample(cls(), (numbers(13, DType.INT64, 3, low=low, high=4), axes_operand(0)), constant=(1,))
 
 
 @op("reduce_sum", onnx="ReduceSum", since=13, odla="odla_ReduceSum")
 class ReduceSum(Reduce):
     """Sum."""
+
+    def combine_dims(self, dims: Sequence[Dim]) -> Dim | None:
+        return functools.reduce(add_dims, dims, 0)
 
     def meaning(self, array: Numbers, axes: tuple[int, ...]) -> Numbers:
         return np.asarray(np.sum(array, axis=axes, keepdims=True, dtype=array.dtype))
@@ -140,6 +162,10 @@ class ReduceMax(Reduce):
 
     sample_types = (DType.FLOAT16, DType.INT32, DType.UINT8, DType.INT8, DType.BOOL)
 
+    def combine_dims(self, dims: Sequence[Dim]) -> Dim | None:
+        known = [dim for dim in dims if isinstance(dim, int)]
+        return max(known) if known and len(known) == len(dims) else None
+
     def meaning(self, array: Numbers, axes: tuple[int, ...]) -> Numbers:
         return np.asarray(np.max(array, axis=axes, keepdims=True, initial=_lowest(array.dtype)))
 
@@ -152,6 +178,10 @@ class ReduceMin(Reduce):
     """Smallest element."""
 
     sample_types = (DType.FLOAT16, DType.INT32, DType.UINT8, DType.INT8, DType.BOOL)
+
+    def combine_dims(self, dims: Sequence[Dim]) -> Dim | None:
+        known = [dim for dim in dims if isinstance(dim, int)]
+        return min(known) if known and len(known) == len(dims) else None
 
     def meaning(self, array: Numbers, axes: tuple[int, ...]) -> Numbers:
         return np.asarray(np.min(array, axis=axes, keepdims=True, initial=_highest(array.dtype)))
@@ -178,6 +208,9 @@ class ReduceProd(Reduce):
     """Product."""
 
     sample_low = 0.6
+
+    def combine_dims(self, dims: Sequence[Dim]) -> Dim | None:
+        return multiply_dims(dims)
 
     def meaning(self, array: Numbers, axes: tuple[int, ...]) -> Numbers:
         return np.asarray(np.prod(array, axis=axes, keepdims=True, dtype=array.dtype))

@@ -121,10 +121,14 @@ class Elementwise(Op):
                     yield Sample(op, inputs)
                     if dtype is not cls.sample_types()[0]:
                         break
+            if DType.INT32 in cls.sample_types():
+                vectors = [numbers(90 + index, DType.INT64, 4, low=low, high=high) for index in range(cls.arity)]
+                yield Sample(op, tuple(vectors))
+                yield Sample(op, (vectors[0], *(vector[1:2] for vector in vectors[1:])))
 
 
 _SAMPLE_SHAPES: dict[int, tuple[tuple[tuple[int, ...], ...], ...]] = {
-    1: (((3, 7),), ((2, 1, 5, 3),), ((),)),
+    1: (((3, 7),), ((2, 1, 5, 3),), ((),), ((5,),)),
     2: (((3, 7), (3, 7)), ((2, 3, 5), (5,)), ((4, 1, 3), (5, 1)), ((), (2, 3)), ((6, 5), (1, 1))),
     3: (((2, 3, 5), (2, 1, 5), (5,)), ((3, 4), (), (3, 4))),
 }
@@ -133,22 +137,32 @@ _SAMPLE_SHAPES: dict[int, tuple[tuple[tuple[int, ...], ...], ...]] = {
 def combined_dims(args: InferArgs, combine: Callable[[Sequence[Dim]], Dim | None]) -> ShapeValue | None:
     """Apply `combine` element by element to integer operands that are known as dimensions (scalars broadcast)."""
     columns: list[ShapeValue] = []
-    for index, type in enumerate(args.types):
-        dims = args.dims(index)
-        if dims is None or not isinstance(type, TensorType) or type.dtype.is_float:
+    for index in range(len(args)):
+        column = _known_integers(args, index)
+        if column is None:
             return None
-        columns.append(dims)
-    length = 1 if any(len(column) == 1 for column in columns) else len(columns[0]) if columns else 0
-    length = max((len(column) for column in columns), default=0) if length else 0
-    if any(len(column) not in (1, length) for column in columns):
+        columns.append(column)
+    lengths = {len(column) for column in columns} - {1}
+    if not columns or len(lengths) > 1:
         return None
     result: list[Dim] = []
-    for position in range(length):
+    for position in range(lengths.pop() if lengths else 1):
         found = combine([column[position if len(column) > 1 else 0] for column in columns])
         if found is None:
             return None
         result.append(found)
     return tuple(result)
+
+
+def _known_integers(args: InferArgs, index: int) -> ShapeValue | None:
+    """Contents of an integer or Boolean operand as dimensions."""
+    type = args.types[index]
+    if not isinstance(type, TensorType) or not (type.dtype.is_integer or type.dtype is DType.BOOL):
+        return None
+    contents = args.constant(index)
+    if type.dtype is DType.BOOL and contents is not None and contents.ndim <= 1:
+        return tuple(int(number) for number in contents.reshape(-1))
+    return args.dims(index)
 
 
 def refuse_types(args: TileArgs) -> Refusal | None:

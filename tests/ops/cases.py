@@ -44,18 +44,24 @@ class Case:
             found.append(value if index in self.sample.constant and isinstance(value, np.ndarray) else None)
         return tuple(found)
 
-    def infer(self, types: tuple[Type | None, ...] | None = None) -> tuple[Type, ...]:
-        """Inferred types of the results, by default for the operands' own types."""
+    def infer_args(self, types: tuple[Type | None, ...] | None = None, *, all_known: bool = False) -> InferArgs:
+        """What a shape rule may look at; with `all_known`, contents of all integer operands as dimensions."""
         constants = self.constants()
-        args = InferArgs(
+        contents = constants
+        if all_known:
+            contents = tuple(value if isinstance(value, np.ndarray) else None for value in self.sample.inputs)
+        return InferArgs(
             types=types or self.types(),
             constants=constants,
-            shape_values=tuple(_dims(contents) for contents in constants),
+            shape_values=tuple(_dims(array) for array in contents),
             bodies=self.sample.bodies,
             outputs=self.sample.outputs,
             where=Where(None, "sample", self.kind),
         )
-        return self.sample.op.infer(args)[: self.sample.outputs]
+
+    def infer(self, types: tuple[Type | None, ...] | None = None) -> tuple[Type, ...]:
+        """Inferred types of the results, by default for the operands' own types."""
+        return self.sample.op.infer(self.infer_args(types))[: self.sample.outputs]
 
     def evaluate(self) -> list[RuntimeValue]:
         """Results by the op's reference meaning."""

@@ -71,6 +71,18 @@ def test_inference_with_unknown_ranks_is_not_wrong(case: Case) -> None:
         assert_fits(type, value, {})
 
 
+@every_case
+def test_known_shape_contents_are_those_of_the_result(case: Case) -> None:
+    """Whatever an op says about contents of integer operands known as dimensions must be what it computes."""
+    dims = case.sample.op.shape_values(case.infer_args(all_known=True))
+    if dims is None:
+        return
+    (result, *_) = case.evaluate()
+    assert isinstance(result, np.ndarray)
+    assert result.ndim <= 1
+    assert list(dims) == result.reshape(-1).tolist()
+
+
 def _form(case: Case) -> TileForm | None:
     args = case.tile_args()
     if args is None or case.sample.op.declaration.host_only is not None:
