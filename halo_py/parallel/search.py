@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 MOST_MICRO_BATCHES_TRIED = 5
 """Micro-batch sizes lowered at most: the largest first, then smaller ones until one fits."""
 
-WEIGHT_ROOM = 0.75
-"""Share of the tile memory that the cut search lets weights take; the lowered account decides in the end."""
+WEIGHT_ROOMS = (0.75, 0.55, 0.4, 0.3)
+"""Shares of the tile memory that weights may take when cutting, tried in turn until the lowered account fits."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,7 +133,7 @@ class ParallelSearch:
         )
         return slowest / (plan.micro_batch * plan.replicas)
 
-    def _cuts(self, plan: ParallelPlan) -> tuple[Chain, tuple[int, ...] | None]:
+    def _cuts(self, plan: ParallelPlan, weight_room: float = WEIGHT_ROOMS[0]) -> tuple[Chain, tuple[int, ...] | None]:
         graph, whole = self._whole_stage(plan.micro_batch)
         order = [call.node for step in whole.supersteps for call in step.calls]
         order += [node for node in graph.nodes if node not in set(order)]
@@ -147,7 +147,7 @@ class ParallelSearch:
         if pinned is not None and len(pinned) == plan.stages:
             return chain, tuple(pinned)
         chip = self.system.chip
-        room = WEIGHT_ROOM * chip.tiles * chip.bytes_per_tile
+        room = weight_room * chip.tiles * chip.bytes_per_tile
         return chain, balanced_cuts(chain, plan.stages, self._link_bytes_per_second(), room)
 
     def _link_bytes_per_second(self) -> float:
@@ -171,9 +171,25 @@ class ParallelSearch:
         return candidate
 
     def _staged(self, plan: ParallelPlan, graph: Graph) -> tuple[tuple[StageProgram, ...], tuple[InterIpuCopy, ...]]:
-        chain, cuts = self._cuts(plan)
-        if cuts is None:
-            cuts = tuple(number * len(chain.nodes) // plan.stages for number in range(plan.stages))
+        """The stages of a pipeline; if one does not fit, cut again with less room for weights."""
+        found: tuple[tuple[StageProgram, ...], tuple[InterIpuCopy, ...]] | None = None
+        before: tuple[int, ...] | None = None
+        for room in WEIGHT_ROOMS:
+            chain, cuts = self._cuts(plan, room)
+            if cuts is None and found is None:
+                cuts = tuple(number * len(chain.nodes) // plan.stages for number in range(plan.stages))
+            if cuts is None or cuts == before:
+                continue
+            before = cuts
+            found = self._lowered_stages(plan, graph, chain, cuts)
+            if all(stage.memory.fits for stage in found[0]):
+                break
+        assert found is not None
+        return found
+
+    def _lowered_stages(
+        self, plan: ParallelPlan, graph: Graph, chain: Chain, cuts: tuple[int, ...]
+    ) -> tuple[tuple[StageProgram, ...], tuple[InterIpuCopy, ...]]:
         self.on_progress(f"{plan.stages} stages")
         graphs = stage_graphs(graph, chain.nodes, cuts)
         outside = set(graph.inputs)
