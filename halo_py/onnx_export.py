@@ -153,7 +153,9 @@ class _Exporter:
         self._taken.update(value.name for value in graph.inputs)
         return self.graph(graph, graph.inputs, graph.output_names)
 
-    def graph(self, graph: Graph, formal: Sequence[Value], output_names: Sequence[str]) -> GraphProto:
+    def graph(
+        self, graph: Graph, formal: Sequence[Value], output_names: Sequence[str], *, nested: bool = False
+    ) -> GraphProto:
         """A graph whose inputs are `formal`; other inputs have got their outer names already."""
         proto = GraphProto(name=graph.name or "graph")
         made = {value for node in graph.nodes for value in node.outputs}
@@ -165,7 +167,7 @@ class _Exporter:
         for value in formal:
             proto.input.append(value_info(self._input_name(value), value.type))
         for value, contents in graph.constants.items():
-            proto.initializer.append(self._initialiser(value, contents))
+            proto.initializer.append(self._initialiser(value, contents, nested))
         for node in graph.nodes:
             proto.node.extend(self._node(node))
         for name, value in outputs:
@@ -201,10 +203,12 @@ class _Exporter:
         self._taken.add(name)
         return name
 
-    def _initialiser(self, value: Value, contents: Array) -> TensorProto:
+    def _initialiser(self, value: Value, contents: Array, nested: bool) -> TensorProto:
         assert isinstance(value.type, TensorType)
         name = self.name(value)
-        if self.inline_bytes is None or contents.nbytes <= self.inline_bytes or contents.dtype == object:
+        # Runtimes take external initialisers of the main graph only.
+        small = self.inline_bytes is None or contents.nbytes <= self.inline_bytes
+        if small or nested or contents.dtype == object:
             return tensor_proto(name, contents, value.type.dtype)
         self.weights[name] = contents
         tensor = TensorProto(name=name, dims=contents.shape, data_type=value.type.dtype.onnx_number)
@@ -253,7 +257,7 @@ class _Exporter:
                 assert outer is not None
                 self._names[inner] = self.name(outer)
             output_names = [self._fresh(text) for text in body.output_names]
-            graph = self.graph(body, body.inputs[:formal], output_names)
+            graph = self.graph(body, body.inputs[:formal], output_names, nested=True)
             proto.attribute.append(AttributeProto(name=name, type=AttributeProto.GRAPH, g=graph))
         return proto
 

@@ -13,6 +13,7 @@ from onnx import ModelProto, TensorProto, helper
 
 from halo_py.errors import HaloError, ModelError, UnsupportedError
 from halo_py.frontend import ImportOptions, load_model
+from halo_py.ops import load_ops
 from tests.frontends.onnx_models import FLOAT, INT64, make_graph, make_model, random, tensor_input, untyped, write
 
 X, Y = tensor_input("x", 2, 3), tensor_input("y", 2, 3)
@@ -119,6 +120,7 @@ def test_one_clear_error(name: str, tmp_path: Path) -> None:
     (tmp_path / "in" / "data.bin").write_bytes(bytes(24))
     (tmp_path / "in" / "link.bin").symlink_to(tmp_path / "secret.bin")
     path = write(make(), tmp_path / "in")
+    load_ops()
     tracemalloc.start()
     begin = time.perf_counter()
     with pytest.raises(error) as caught:

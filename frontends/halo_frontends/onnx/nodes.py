@@ -141,7 +141,7 @@ class NodeImporter:
         if (DEFAULT_DOMAIN, newest.op) in REGISTRY.by_onnx:
             bodies = self._bodies(frame, newest, graphs)
             if bodies is not None:
-                return self.add(frame, newest.reading(*newest.inputs, *bodies.captured), bodies)
+                return self._with_bodies(frame, newest, bodies)
             return self.add(frame, newest)
         body = standard_body(node, draft, given, version)
         if body is not None:
@@ -186,7 +186,12 @@ class NodeImporter:
             inside = replace(frame, scope=Scope(frame.scope.builder, frame.scope))
             return self.graph(inside, branch)
         bodies = build_branches(draft, graphs, frame.scope, self._nested(frame))
-        return self.add(frame, draft.reading(*draft.inputs, *bodies.captured), bodies)
+        return self._with_bodies(frame, draft, bodies)
+
+    def _with_bodies(self, frame: Frame, draft: Draft, bodies: Bodies) -> Sequence[Value]:
+        """A node with nested graphs; what they capture stands after its own operands."""
+        inputs = (*draft.inputs, *bodies.captured)
+        return self.add(frame, draft.reading(*inputs).setting(captured=len(bodies.captured)), bodies)
 
     def _bodies(self, frame: Frame, draft: Draft, graphs: Sequence[GraphProto]) -> Bodies | None:
         if draft.op == "Loop" and graphs:

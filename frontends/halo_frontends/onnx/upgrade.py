@@ -190,11 +190,23 @@ def _upsample(draft: Draft) -> Draft:
     return draft.renamed("Resize")
 
 
-@below(11, "Resize")
-def _resize_10(draft: Draft) -> Draft:
-    """Output pixel i read input i / scale, rounded down."""
+@rebuilt_below(11, "Resize")
+def _resize_10(draft: Draft, maker: Maker) -> Draft:
+    """Output pixel i read input i / scale; the standard left the rounding open.
+
+    ONNX Runtime, by which such models were made, rounds down where an axis grows and up where it shrinks.
+    """
     grid = draft.setting(coordinate_transformation_mode="asymmetric", nearest_mode="floor")
-    return grid.reading(draft.value(0), None, draft.value(1))
+    known = maker.builder.known(draft.value(1))
+    scales = None if known is None else known.astype(np.float32)
+    if scales is None or draft.text("mode", "nearest") != "nearest" or not (scales < 1).any():
+        return grid.reading(draft.value(0), None, draft.value(1))
+    shrinking = constant_like(maker, draft, np.minimum(scales, np.float32(1)), "shrinking")
+    source = draft.value(0)
+    if (scales > 1).any():
+        growing = constant_like(maker, draft, np.maximum(scales, np.float32(1)), "growing")
+        source = maker.make("Resize", [source, None, growing], grid, **grid.attributes)
+    return grid.setting(nearest_mode="ceil").reading(source, None, shrinking)
 
 
 @below(19, "Resize")
