@@ -8,6 +8,7 @@ at least `SPREAD_BYTES`), everything else to lie where it is needed; where opera
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -71,16 +72,28 @@ def spread_elements(bits: int) -> int:
 
 def pieces(kernel: Kernel, ways: Ints, steps: Ints | None = None) -> Ints:
     """int64[rows, axes]: points per axis of the largest piece of each split (of one serial step with `steps`)."""
-    extents = np.array(kernel.extents, np.int64)
-    grain = np.array([axis.grain for axis in kernel.axes], np.int64)
-    total = -(-extents // grain)
+    sizes = np.empty_like(ways)
+    for number, (axis, extent) in enumerate(zip(kernel.axes, kernel.extents, strict=True)):
+        counts = ways[:, number]
+        # a table over all numbers of pieces: far fewer divisions than one per row
+        by_count = _largest_pieces(extent, axis.grain, int(counts.max(initial=1)))
+        sizes[:, number] = by_count[counts]
+        if steps is not None and (steps[:, number] > 1).any():
+            grains = -(-sizes[:, number] // axis.grain)
+            sizes[:, number] = np.minimum(sizes[:, number], -(-grains // steps[:, number]) * axis.grain)
+    return sizes
+
+
+@lru_cache(maxsize=4096)
+def _largest_pieces(extent: int, grain: int, most: int) -> Ints:
+    """Entry w: size of the largest of w pieces (entry 0 has no meaning)."""
+    ways = np.maximum(np.arange(most + 1, dtype=np.int64), 1)
+    total = -(-extent // grain)
     grains = -(-total // ways)
-    if steps is not None:
-        return np.minimum(extents, -(-grains // steps) * grain)
     # where only the last piece is the longest one, it lacks what the extent is short of whole grains
     alone = (total % ways == 1) & (ways > 1)
-    ragged = grains * grain - (total * grain - extents)
-    return np.minimum(extents, np.where(alone, np.maximum(ragged, (grains - 1) * grain), grains * grain))
+    ragged = grains * grain - (total * grain - extent)
+    return np.minimum(extent, np.where(alone, np.maximum(ragged, (grains - 1) * grain), grains * grain))
 
 
 def price(kernel: Kernel, chip: Chip, ways: Ints, steps: Ints | None = None) -> RowCosts:
@@ -187,11 +200,22 @@ def _owned(access: Access, piece: Ints, ways: Ints) -> tuple[Ints, Ints]:
     for dim, size, extent in zip(access.dims, sizes, access.shape, strict=True):
         if isinstance(dim, Affine) and len(dim.terms) > 1:
             cells = np.prod([ways[:, axis] for axis, _factor in dim.terms], axis=0)
-            cell = np.minimum(size, -(-extent // cells))
+            cell = -(-extent // cells)
+            for axis, factor in dim.terms:
+                cell = np.where(ways[:, axis] == cells, abs(factor) * piece[:, axis], cell)
+            cell = np.where(cells == 1, size, np.minimum(size, cell))
             reach *= np.minimum(-(-size // cell), cells)
             size = cell
         product = product * size
     return product, reach
+
+
+def _product(table: Ints, columns: set[int]) -> Ints:
+    """Per row the product of these columns."""
+    result = np.ones(len(table), np.int64)
+    for column in sorted(columns):
+        result *= table[:, column]
+    return result
 
 
 class _Pricing:
@@ -203,7 +227,7 @@ class _Pricing:
         self.serial = np.prod(self.steps, axis=1)
         self.piece = pieces(kernel, ways)
         self.step_piece = self.piece if steps is None else pieces(kernel, ways, steps)
-        self.used = np.prod(ways, axis=1)
+        self.cut = set(np.flatnonzero((ways > 1).any(axis=0)).tolist())
         reduces = [axis for axis, entry in enumerate(kernel.axes) if entry.role == "reduce"]
         self.depth = np.prod(ways[:, reduces], axis=1)
         self.bytes_always = np.zeros(len(ways), np.int64)
@@ -230,11 +254,12 @@ class _Pricing:
         """Cycles of bringing operands in, and the axis that should run fastest."""
         rows, axes = self.ways.shape
         per_bus = self.chip.tiles_per_exchange_bus
-        on_bus = np.zeros((axes + 1, rows))
+        evenly = {axis: self.ways[:, axis] % per_bus == 0 for axis in range(axes) if per_bus > 1 and axis in self.cut}
+        on_bus = {axis: np.zeros(rows) for axis in (*evenly, axes)}
         sent, fragments = np.zeros(rows), np.zeros(rows)
         for access, dtype in zip(self.kernel.reads, self.kernel.read_types, strict=True):
             mine = _axes(access)
-            sharers = np.prod([self.ways[:, a] for a in range(axes) if a not in mine], axis=0, initial=1)
+            sharers = _product(self.ways, self.cut - mine)
             box = _elements(access, self.piece) * dtype.bits / 8
             owned_elements, reach = _owned(access, self.piece, self.ways)
             owned = owned_elements * dtype.bits / 8
@@ -242,18 +267,20 @@ class _Pricing:
             own = np.where(parts < sharers, 0, owned / parts)
             received = np.where((sharers > 1) | (box > owned), box - own, 0)
             shared = np.minimum(received, box / per_bus)
-            for axis in range(axes):
-                pairs = axis not in mine and per_bus > 1
-                on_bus[axis] += np.where(pairs & (self.ways[:, axis] % per_bus == 0), shared, received)
+            for axis, even in evenly.items():
+                on_bus[axis] += received if axis in mine else np.where(even, shared, received)
             on_bus[axes] += received
-            sent += np.where(received > 0, owned / parts, 0)
+            # where only windows overlap, a tile sends its edges
+            edges = np.minimum(owned, box - owned)
+            sent += np.where(received > 0, np.where(sharers > 1, owned / parts, edges), 0)
             fragments += np.where(received > 0, parts * reach - (own > 0), 0)
-            stepped = np.prod([self.steps[:, a] for a in mine], axis=0, initial=1)
+            stepped = _product(self.steps, mine if (self.serial > 1).any() else set())
             self.bytes_temporary += np.ceil(received / stepped).astype(np.int64)
             self.bytes_always += np.ceil(owned / parts).astype(np.int64)
-        fastest = np.argmin(on_bus, axis=0)
-        least = np.take_along_axis(on_bus, fastest[None], axis=0)[0]
-        fastest = np.where(least < on_bus[axes], fastest, -1)
+        least, fastest = on_bus[axes].copy(), np.full(rows, -1, np.int64)
+        for axis in evenly:
+            better = on_bus[axis] < least
+            least[better], fastest[better] = on_bus[axis][better], axis
         receiving = least[:, None] / self.rate + fragments[:, None] * self.per_fragment
         return np.maximum(receiving, sent[:, None] / self.rate), fastest
 

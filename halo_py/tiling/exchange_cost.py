@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from halo_py.tiling.mapping import Ints, TileMapping
-from halo_py.tiling.overlap import Overlap, grid_overlap, run_overlap
+from halo_py.tiling.overlap import Overlap, box_overlap, run_overlap
 from halo_py.tiling.plan import Cycles
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def overlap_of(home: TileMapping, need: TileMapping, depth: int) -> Overlap:
         elif (viewed := need.viewed(home.shape)) is not None:
             need, same_view = viewed, True
     if same_view and home.rank:
-        found = grid_overlap(home, need, depth)
+        found = box_overlap(home, need, depth)
         if found is not None:
             return found
     return run_overlap(home, need, depth, count_runs=not same_view)

@@ -75,8 +75,12 @@ class TileMapping:
     def of(shape: tuple[int, ...], tiles: Ints, low: Bounds, high: Bounds) -> TileMapping:
         """A mapping without the empty boxes among these, ordered by tile."""
         keep = (high > low).all(axis=1) if low.shape[1] else np.ones(len(tiles), bool)
-        order = np.argsort(tiles[keep], kind="stable")
-        return TileMapping(shape, tiles[keep][order], low[keep][order], high[keep][order])
+        if not keep.all():
+            tiles, low, high = tiles[keep], low[keep], high[keep]
+        if (tiles[1:] < tiles[:-1]).any():
+            order = np.argsort(tiles, kind="stable")
+            tiles, low, high = tiles[order], low[order], high[order]
+        return TileMapping(shape, tiles, low, high)
 
     @staticmethod
     def linear(elements: int, bits: int, tiles: int, grain: int = 1, start: int = 0) -> TileMapping:
@@ -160,6 +164,12 @@ class TileMapping:
         """The distinct boxes: their low, high, how many tiles hold each, and for each tile the number of its box."""
         grid = self.grid
         return self.low[grid.first], self.high[grid.first], grid.counts, grid.number
+
+    @property
+    def distinct_boxes(self) -> tuple[Ints, Bounds, Bounds]:
+        """Each distinct box once: a tile that holds it, its low and its high."""
+        first = self.grid.first
+        return self.tiles[first], self.low[first], self.high[first]
 
     def elements_on(self, tiles: int) -> Ints:
         """Elements per tile for all `tiles` tiles."""

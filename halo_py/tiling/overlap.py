@@ -1,7 +1,7 @@
 """How two tile mappings of one value overlap: exact element counts without looking at elements.
 
-Two methods with one answer. Full grids of boxes in one view: dimension by dimension, as products of interval lengths.
-Anything else: as contiguous runs of the flattened value. Tests compare both with explicit sets of element indexes.
+Two methods with one answer. Boxes of one view: dimension by dimension, as products of interval lengths. Anything else:
+as contiguous runs of the flattened value. Tests compare both with explicit sets of element indexes.
 """
 
 from __future__ import annotations
@@ -36,36 +36,113 @@ def _partners(of: TileMapping, among: TileMapping) -> Ints:
     return position[of.tiles]
 
 
-def grid_overlap(home: TileMapping, need: TileMapping, depth: int) -> Overlap | None:
-    """Both mappings full grids of one view, the home's boxes disjoint and held once (or `depth` times): by dimension.
+def box_overlap(home: TileMapping, need: TileMapping, depth: int) -> Overlap | None:
+    """Both mappings boxes of one view, the home's disjoint and each held `depth` times: without looking at elements.
 
-    None if they are not of this kind.
+    None if what is needed overlaps itself in a way that is no product of intervals, or if the home is of another kind.
     """
-    homes, needs = home.grid, need.grid
-    if not (homes.full and needs.full and homes.disjoint) or not len(home.tiles) or not len(need.tiles):
+    if not len(home.tiles) or not len(need.tiles) or not _held(home, depth):
         return None
-    if (homes.counts != depth).any():
+    own = own_elements(home, need)
+    sent = _sent_of_partition(home, need) if need.is_partition else _sent_of_grid(home, need)
+    if sent is None:
         return None
-    pieces = np.ones(len(need.tiles), np.int64)
+    pieces = _source_boxes(home, need)
+    return Overlap(depth * need.volume - own, depth * pieces - (own > 0), sent)
+
+
+def _held(home: TileMapping, times: int) -> bool:
+    """Whether every element lies in one distinct box, which so many tiles hold."""
+    if times == 1:
+        return home.is_partition
+    grid = home.grid
+    if (grid.counts != times).any() or int(home.volume.sum()) != times * prod(home.shape):
+        return False
+    return grid.disjoint or TileMapping(home.shape, *home.distinct_boxes).is_partition
+
+
+def _sent_of_partition(home: TileMapping, need: TileMapping) -> Ints:
+    """Every element is needed by one tile: a tile sends all that it does not need itself."""
+    mine = np.zeros(len(home.tiles), np.int64)
+    partner = _partners(need, home)
+    mine[partner[partner >= 0]] = own_elements(home, need)[partner >= 0]
+    return home.volume - mine
+
+
+def _sent_of_grid(home: TileMapping, need: TileMapping) -> Ints | None:
+    """What is needed is a product of intervals: points that any tile needs less those that only their holder needs."""
+    grid = need.grid
+    if not grid.full:
+        return None
     needed = np.ones(len(home.tiles), np.int64)
     needed_once = np.ones(len(home.tiles), np.int64)
     of_home = _partners(home, need)
     for d in range(home.rank):
-        first = np.searchsorted(homes.high[d], needs.low[d], side="right")
-        last = np.searchsorted(homes.low[d], needs.high[d], side="left")
-        pieces *= (last - first)[needs.code[:, d]]
-        covered = _Coverage(needs.low[d], needs.high[d])
+        covered = _Coverage(grid.low[d], grid.high[d])
         low, high = home.low[:, d], home.high[:, d]
         needed *= covered.at_least_once(low, high)
         own_low, own_high = np.maximum(low, need.low[of_home, d]), np.minimum(high, need.high[of_home, d])
         needed_once *= covered.exactly_once(own_low, np.maximum(own_low, own_high))
-    alone = (of_home >= 0) & (needs.counts[needs.number[of_home]] == 1)
-    own = own_elements(home, need)
-    return Overlap(
-        received=depth * need.volume - own,
-        fragments=depth * pieces - (own > 0),
-        sent=needed - np.where(alone, needed_once, 0),
-    )
+    alone = (of_home >= 0) & (grid.counts[grid.number[of_home]] == 1)
+    return needed - np.where(alone, needed_once, 0)
+
+
+def _source_boxes(home: TileMapping, need: TileMapping) -> Ints:
+    """For each box of `need` how many distinct boxes of `home` it meets."""
+    homes, needs = home.grid, need.grid
+    if homes.full and homes.disjoint:
+        pieces = np.ones(len(need.tiles), np.int64)
+        for d in range(home.rank):
+            first = np.searchsorted(homes.high[d], needs.low[d], side="right")
+            last = np.searchsorted(homes.low[d], needs.high[d], side="left")
+            pieces *= (last - first)[needs.code[:, d]]
+        return pieces
+    if needs.full and all(bool((high[1:] >= high[:-1]).all()) for high in needs.high):
+        return _cells_met(home, need)
+    low, high = home.low[homes.first], home.high[homes.first]
+    counts = np.zeros(len(needs.counts), np.int64)
+    for some in np.array_split(np.arange(len(counts)), -(-len(counts) * len(low) // _MOST_PAIRS)):
+        meets = np.ones((len(some), len(low)), bool)
+        for d in range(home.rank):
+            begins, ends = need.low[needs.first[some], d], need.high[needs.first[some], d]
+            meets &= (low[:, d] < ends[:, None]) & (high[:, d] > begins[:, None])
+        counts[some] = meets.sum(axis=1)
+    return counts[needs.number]
+
+
+_MOST_PAIRS = 1 << 18
+"""Pairs of boxes compared at once."""
+
+
+def _cells_met(home: TileMapping, need: TileMapping) -> Ints:
+    """The same count when what is needed is a full grid: each home box adds one to a block of cells of that grid.
+
+    Blocks are added by their corners, as differences that are summed up along every dimension afterwards.
+    """
+    homes, needs = home.grid, need.grid
+    cuts = [d for d in range(home.rank) if len(needs.low[d]) > 1]
+    change = np.zeros([len(needs.low[d]) + 1 for d in cuts], np.int64)
+    ranges: list[tuple[Ints, Ints]] = [
+        (
+            np.searchsorted(needs.high[d], home.low[homes.first, d], side="right"),
+            np.searchsorted(needs.low[d], home.high[homes.first, d], side="left"),
+        )
+        for d in cuts
+    ]
+    meets = np.ones(len(homes.first), bool)
+    for d in range(home.rank):
+        if d not in cuts:
+            meets &= (home.low[homes.first, d] < needs.high[d][0]) & (home.high[homes.first, d] > needs.low[d][0])
+    for first, last in ranges:
+        meets &= first < last
+    if not cuts:
+        return np.full(len(need.tiles), int(meets.sum()), np.int64)
+    for corner in np.ndindex(*(2,) * len(cuts)):
+        index: list[Ints] = [ranges[axis][side][meets] for axis, side in enumerate(corner)]
+        np.add.at(change, tuple(index), -1 if sum(corner) % 2 else 1)
+    for axis in range(len(cuts)):
+        change = np.cumsum(change, axis=axis)
+    return np.asarray(change[tuple(needs.code[:, d] for d in cuts)], np.int64).reshape(-1)
 
 
 def own_elements(home: TileMapping, need: TileMapping) -> Ints:

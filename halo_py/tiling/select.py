@@ -115,17 +115,17 @@ def _choose(call: _Call, follow: TileMapping | None, pinned: Split | None) -> Ch
             *plans(kernel, chip, call.tiles, call.bytes_limit),
         )
     }
-    for plan in sorted(searched.values(), key=_without_exchange):
-        if best is not None and call.fits(best.plan) and _without_exchange(plan) >= best.plan.total_cycles[1]:
+    for plan in sorted(searched.values(), key=_hopeful):
+        if best is not None and call.fits(best.plan) and _hopeful(plan) >= best.plan.total_cycles[1]:
             break
         best = _better(call, best, _priced(call, plan, Placement(kernel, plan.split, chip.tiles)))
     assert best is not None, "every kernel has a plan"
     return best
 
 
-def _without_exchange(plan: KernelPlan) -> float:
-    """Nominal cycles that stay whatever the homes are."""
-    return float((plan.vertex_cycles + plan.combine_cycles)[1])
+def _hopeful(plan: KernelPlan) -> float:
+    """Nominal cycles if the operands happened to lie so well that half of the exchange were spared."""
+    return float((plan.total_cycles - plan.exchange_cycles / 2)[1])
 
 
 def _better(call: _Call, best: Choice | None, choice: Choice) -> Choice:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from halo_py.targets import load_target
 from halo_py.tiling.exchange_cost import MovePrice, exchange_cycles, overlap_of, price_move
 from halo_py.tiling.mapping import TileMapping, cut
-from halo_py.tiling.overlap import grid_overlap, run_overlap
+from halo_py.tiling.overlap import box_overlap, run_overlap
 
 TILES = 16
 
@@ -59,6 +59,23 @@ def grids(draw: st.DrawFn, shape: tuple[int, ...], copies: int = 1, halo: bool =
     return TileMapping.of(shape, np.array(numbers, np.int64), np.array(low, np.int64), np.array(high, np.int64))
 
 
+@st.composite
+def patchworks(draw: st.DrawFn, shape: tuple[int, ...], copies: int = 1) -> TileMapping:
+    """Boxes cut out of one another anyhow, each on `copies` tiles."""
+    boxes = [([0] * len(shape), list(shape))]
+    for _ in range(draw(st.integers(0, TILES // copies - 1))):
+        low, high = boxes[draw(st.integers(0, len(boxes) - 1))]
+        d = draw(st.integers(0, len(shape) - 1))
+        if high[d] - low[d] > 1:
+            at = draw(st.integers(low[d] + 1, high[d] - 1))
+            boxes.append((low.copy(), [*high[:d], at, *high[d + 1 :]]))
+            low[d] = at
+    boxes = boxes * copies
+    numbers = draw(st.permutations(range(TILES)))[: len(boxes)]
+    low, high = (np.array([box[side] for box in boxes], np.int64) for side in range(2))
+    return TileMapping.of(shape, np.array(numbers, np.int64), low, high)
+
+
 SHAPE = (4, 6, 5)
 VIEWS = ((4, 6, 5), (24, 5), (120,), (2, 2, 30), (8, 15), (4, 1, 3, 10))
 
@@ -74,7 +91,7 @@ def per_tile(mapping: TileMapping, counts: np.ndarray) -> list[int]:
 def test_grids_of_one_view_equal_sets(data: st.DataObject) -> None:
     home = data.draw(grids(SHAPE))
     need = data.draw(grids(SHAPE, data.draw(st.sampled_from([1, 2, 3])), halo=data.draw(st.booleans())))
-    fast = grid_overlap(home, need, 1)
+    fast = box_overlap(home, need, 1)
     slow = run_overlap(home, need, 1, count_runs=False)
     assert fast is not None
     received, sent = explicit(home, need)
@@ -93,12 +110,50 @@ def test_partial_sums_equal_sets(data: st.DataObject) -> None:
     home = data.draw(grids(SHAPE, depth))
     need = data.draw(grids(SHAPE, data.draw(st.sampled_from([1, 2]))))
     received, sent = explicit_partials(home, need, depth)
-    fast, slow = grid_overlap(home, need, depth), run_overlap(home, need, depth, count_runs=False)
+    fast, slow = box_overlap(home, need, depth), run_overlap(home, need, depth, count_runs=False)
     assert fast is not None
     for overlap in (fast, slow):
         assert per_tile(need, overlap.received) == received
         assert per_tile(home, overlap.sent) == sent
     assert fast.fragments.tolist() == slow.fragments.tolist()
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_irregular_boxes_equal_sets(data: st.DataObject) -> None:
+    home = data.draw(patchworks(SHAPE))
+    need = data.draw(st.one_of(patchworks(SHAPE), grids(SHAPE), grids(SHAPE, 2, halo=True), grids(SHAPE, 3, halo=True)))
+    received, sent = explicit(home, need)
+    overlap, runs = box_overlap(home, need, 1), run_overlap(home, need, 1, count_runs=False)
+    assert overlap is not None
+    for found in (overlap, runs):
+        assert per_tile(need, found.received) == received
+        assert per_tile(home, found.sent) == sent
+    assert overlap.fragments.tolist() == runs.fragments.tolist()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_irregular_partial_sums_equal_sets(data: st.DataObject) -> None:
+    home = data.draw(patchworks(SHAPE, 2))
+    need = data.draw(st.one_of(patchworks(SHAPE), grids(SHAPE), st.just(home.spread())))
+    received, sent = explicit_partials(home, need, 2)
+    overlap = box_overlap(home, need, 2)
+    assert overlap is not None
+    assert per_tile(need, overlap.received) == received
+    assert per_tile(home, overlap.sent) == sent
+    assert overlap.fragments.tolist() == run_overlap(home, need, 2, count_runs=False).fragments.tolist()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.data())
+def test_what_box_overlap_leaves_to_runs_equals_sets(data: st.DataObject) -> None:
+    home = data.draw(grids(SHAPE))
+    need = data.draw(patchworks(SHAPE, 2))
+    received, sent = explicit(home, need)
+    overlap = overlap_of(home, need, 1)
+    assert per_tile(need, overlap.received) == received
+    assert per_tile(home, overlap.sent) == sent
 
 
 @settings(max_examples=200, deadline=None)
