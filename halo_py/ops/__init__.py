@@ -39,6 +39,7 @@ FAMILIES = (
     "control",
     "quantization",
     "quantized",
+    "vision",
 )
 """Modules of this package that declare ops."""
 
