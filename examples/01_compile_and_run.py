@@ -27,7 +27,11 @@ def main() -> None:
     print("true digits", *labels)
     print("read digits", *read)
     print(f"{int((read == labels).sum())} of {len(labels)} right")
-    print(result.profile)
+
+    time = result.profile.time
+    pessimistic, likely, optimistic = sorted(time.items_per_second)
+    print(f"{likely:,.0f} items/s ({pessimistic:,.0f} to {optimistic:,.0f}), bound by {time.binds}")
+    print(f"{time.latency_seconds[1] * 1e6:.1f} us for one request of {len(images)} items")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def main() -> None:
     ):
         print(f"{title:15} {value:>12,} (ipu-1: {reference:,})")
 
-    executable = halo_py.compile(FOLDER / "digits.onnx", target=OWN, batch_size=16)
+    executable = halo_py.compile(FOLDER / "digits.onnx", target=str(OWN), batch_size=16)
     print("compiled for", executable.system.title)
 
 
