@@ -17,8 +17,10 @@ FAMILIES = (
     "conversion",
     "fused",
     "reduction",
+    "along_axis",
     "softmax",
     "normalization",
+    "local_response",
     "recurrent",
     "dropout",
     "random",
@@ -40,6 +42,8 @@ FAMILIES = (
     "quantization",
     "quantized",
     "vision",
+    "regions",
+    "sequence",
 )
 """Modules of this package that declare ops."""
 

@@ -7,7 +7,6 @@ in the definition, not a difference of two sums.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,23 +15,12 @@ from numpy.typing import NDArray
 from halo_py.ir.op import EvaluateArgs, InferArgs, Op, RuntimeValue, Sample, TileArgs, op
 from halo_py.ir.space import Refusal, TileForm
 from halo_py.ops.broadcast import normalize_axes, normalize_axis
-from halo_py.ops.kernels.lrn import channel_window_kernel, window_sums
-from halo_py.ops.phases import Phases
+from halo_py.ops.phases import Phases, check_float, start_phases
 from halo_py.ops.sampling import floats
 from halo_py.ops.scalar import ProgramBuilder, arithmetic_dtype, widen
-from halo_py.ops.scalar_op import refuse_types
 from halo_py.types import DType, Shape, TensorType, Type
 
 Numbers = NDArray[Any]
-
-
-def _check_float(args: InferArgs, minimum_rank: int = 0) -> TensorType:
-    type = args.tensor(0)
-    if not type.dtype.is_float:
-        raise args.error(f"the element type must be float, found {type.dtype.text}")
-    if type.shape is not None and len(type.shape) < minimum_rank:
-        raise args.error(f"the operand needs at least {minimum_rank} dimensions, found {len(type.shape)}")
-    return type
 
 
 def _along_channels(vector: Numbers, rank: int) -> Numbers:
@@ -73,14 +61,6 @@ def _channel_view(phases: Phases, vector: int, rank: int) -> int:
     return phases.view(vector, (*phases.shape(vector), *(1,) * (rank - 2)))
 
 
-def _start(args: TileArgs) -> tuple[Phases, list[int]] | Refusal:
-    refusal = refuse_types(args)
-    if refusal is not None:
-        return refusal
-    phases = Phases()
-    return phases, phases.inputs(args)
-
-
 @op("batch_normalization", onnx="BatchNormalization", since=15, odla="odla_BatchNormalization")
 class BatchNormalization(Op):
     """Per-channel normalisation with given statistics, or (training_mode) with those of the batch.
@@ -94,7 +74,7 @@ class BatchNormalization(Op):
     training_mode: int = 0
 
     def infer(self, args: InferArgs) -> tuple[Type, ...]:
-        type = _check_float(args)
+        type = check_float(args)
         return (type, args.tensor(3), args.tensor(4))
 
     def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
@@ -116,7 +96,7 @@ class BatchNormalization(Op):
         return (y.astype(array.dtype), *running)[: args.outputs]
 
     def tile_form(self, args: TileArgs) -> TileForm | Refusal:
-        started = _start(args)
+        started = start_phases(args)
         if isinstance(started, Refusal):
             return started
         phases, (x, scale, bias, mean, variance) = started
@@ -182,7 +162,7 @@ class LayerNormalization(Op):
     stash_type: DType = DType.FLOAT32
 
     def infer(self, args: InferArgs) -> tuple[Type, ...]:
-        type = _check_float(args, 1)
+        type = check_float(args, 1)
         statistics: Shape | None = None
         if type.shape is not None:
             axis = normalize_axis(self.axis, len(type.shape))
@@ -201,7 +181,7 @@ class LayerNormalization(Op):
         return (y.astype(array.dtype), mean.astype(stash), inverse.astype(stash))[: args.outputs]
 
     def tile_form(self, args: TileArgs) -> TileForm | Refusal:
-        started = _start(args)
+        started = start_phases(args)
         if isinstance(started, Refusal):
             return started
         phases, found = started
@@ -240,7 +220,7 @@ class RMSNormalization(Op):
     stash_type: DType = DType.FLOAT32
 
     def infer(self, args: InferArgs) -> tuple[Type, ...]:
-        type = _check_float(args, 1)
+        type = check_float(args, 1)
         if type.shape is not None:
             normalize_axis(self.axis, len(type.shape))
         return (TensorType(args.dtype(1), type.shape),)
@@ -254,7 +234,7 @@ class RMSNormalization(Op):
         return (np.asarray(y).astype(scale.dtype),)
 
     def tile_form(self, args: TileArgs) -> TileForm | Refusal:
-        started = _start(args)
+        started = start_phases(args)
         if isinstance(started, Refusal):
             return started
         phases, (x, scale) = started
@@ -276,7 +256,7 @@ class InstanceNormalization(Op):
     epsilon: float = 1e-5
 
     def infer(self, args: InferArgs) -> tuple[Type, ...]:
-        return (_check_float(args, 3),)
+        return (check_float(args, 3),)
 
     def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
         array = args.array(0)
@@ -285,7 +265,7 @@ class InstanceNormalization(Op):
         return ((y * scale + bias).astype(array.dtype),)
 
     def tile_form(self, args: TileArgs) -> TileForm | Refusal:
-        started = _start(args)
+        started = start_phases(args)
         if isinstance(started, Refusal):
             return started
         phases, (x, scale, bias) = started
@@ -314,7 +294,7 @@ class GroupNormalization(Op):
     stash_type: DType = DType.FLOAT32
 
     def infer(self, args: InferArgs) -> tuple[Type, ...]:
-        type = _check_float(args, 2)
+        type = check_float(args, 2)
         if type.shape is not None and isinstance(type.shape[1], int) and type.shape[1] % self.num_groups:
             raise args.error(f"{type.shape[1]} channels do not divide into {self.num_groups} groups")
         return (type,)
@@ -327,7 +307,7 @@ class GroupNormalization(Op):
         return ((y.reshape(array.shape) * scale + bias).astype(array.dtype),)
 
     def tile_form(self, args: TileArgs) -> TileForm | Refusal:
-        started = _start(args)
+        started = start_phases(args)
         if isinstance(started, Refusal):
             return started
         phases, (x, scale, bias) = started
@@ -357,7 +337,7 @@ class MeanVarianceNormalization(Op):
     axes: tuple[int, ...] = (0, 2, 3)
 
     def infer(self, args: InferArgs) -> tuple[Type, ...]:
-        type = _check_float(args)
+        type = check_float(args)
         if type.shape is not None:
             normalize_axes(self.axes, len(type.shape))
         return (type,)
@@ -371,7 +351,7 @@ class MeanVarianceNormalization(Op):
         return ((centred / (deviation + np.asarray(1e-9, x.dtype))).astype(array.dtype),)
 
     def tile_form(self, args: TileArgs) -> TileForm | Refusal:
-        started = _start(args)
+        started = start_phases(args)
         if isinstance(started, Refusal):
             return started
         phases, (x,) = started
@@ -390,49 +370,3 @@ class MeanVarianceNormalization(Op):
         yield Sample(cls(), (floats(0, 3, 2, 4, 5),))
         yield Sample(cls(axes=(-1,)), (floats(1, 4, 9),))
         yield Sample(cls(axes=(0, 2)), (floats(2, 2, 3, 8, dtype=DType.FLOAT16),))
-
-
-@op("lrn", onnx="LRN", since=13, odla="odla_LRN")
-class LRN(Op):
-    """Local response normalisation: x / (bias + alpha / size · sum of squares of neighbouring channels) ^ beta."""
-
-    size: int
-    alpha: float = 1e-4
-    beta: float = 0.75
-    bias: float = 1.0
-
-    def infer(self, args: InferArgs) -> tuple[Type, ...]:
-        return (_check_float(args, 2),)
-
-    def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
-        array = args.array(0)
-        x = widen(array)
-        below = (self.size - 1) // 2
-        margins = [(0, 0), (below, self.size - 1 - below), *[(0, 0)] * (x.ndim - 2)]
-        sums = window_sums(np.pad(np.square(x), margins), self.size)
-        y = x / np.power(self.bias + self.alpha / self.size * sums, np.asarray(self.beta, x.dtype))
-        return (np.asarray(y).astype(array.dtype),)
-
-    def tile_form(self, args: TileArgs) -> TileForm | Refusal:
-        started = _start(args)
-        if isinstance(started, Refusal):
-            return started
-        phases, (x,) = started
-        type = args.tensor(0)
-        batch, channels, *field = type.static_shape
-        flat = phases.view(x, (batch, channels, prod(field)))
-        kernel = channel_window_kernel(phases.form.type(flat), self.size)
-        wide = kernel.write_types[0]
-        sums = phases.form.value(wide, phases.shape(flat))
-        phases.form.call(kernel, (flat,), (sums,))
-        build = ProgramBuilder(2, wide)
-        base = build.call("add", build.call("mul", 1, self.alpha / self.size), float(self.bias))
-        build.call("div", 0, build.call("pow", base, float(self.beta)))
-        return phases.finish(args, phases.map(build.finish(type.dtype), [flat, sums], phases.shape(flat)))
-
-    @classmethod
-    def samples(cls) -> Iterable[Sample]:
-        yield Sample(cls(5), (floats(0, 2, 7, 3, 4, low=-9, high=9),))
-        yield Sample(cls(4, alpha=0.5, beta=0.5, bias=2.0), (floats(1, 1, 9, 3, 2),))
-        yield Sample(cls(3, alpha=0.01), (floats(2, 2, 6, 5, 1, dtype=DType.FLOAT16),))
-        yield Sample(cls(9), (floats(3, 2, 4, 3, 3, low=-9, high=9),))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from halo_py.ir.op import TileArgs
-from halo_py.ir.space import FormBuilder, TileForm
+from halo_py.ir.op import InferArgs, TileArgs
+from halo_py.ir.space import FormBuilder, Refusal, TileForm
 from halo_py.ops.kernels.map import broadcast_kernel
 from halo_py.ops.kernels.reduce import ReduceFunction, kept_shape, reduce_kernel
 from halo_py.ops.scalar import ProgramBuilder, ScalarProgram, arithmetic_dtype
+from halo_py.ops.scalar_op import refuse_types
 from halo_py.types import DType, TensorType
 
 
@@ -80,3 +81,22 @@ class Phases:
             self.view(number, type.static_shape) for number, type in zip(outputs, args.output_types, strict=False)
         ]
         return self.form.finish(*shaped)
+
+
+def check_float(args: InferArgs, minimum_rank: int = 0) -> TensorType:
+    """The type of operand 0, which must be of floats. Raises ShapeError if it is not or has too few dimensions."""
+    type = args.tensor(0)
+    if not type.dtype.is_float:
+        raise args.error(f"the element type must be float, found {type.dtype.text}")
+    if type.shape is not None and len(type.shape) < minimum_rank:
+        raise args.error(f"the operand needs at least {minimum_rank} dimensions, found {len(type.shape)}")
+    return type
+
+
+def start_phases(args: TileArgs) -> tuple[Phases, list[int]] | Refusal:
+    """A form with all operands declared, or why tiles cannot hold them."""
+    refusal = refuse_types(args)
+    if refusal is not None:
+        return refusal
+    phases = Phases()
+    return phases, phases.inputs(args)

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from halo_py.ir.op import EvaluateArgs, InferArgs, Op, RuntimeValue, Sample, TileArgs, op
 from halo_py.ir.space import Refusal, TileForm
 from halo_py.ops.kernels.recurrent import Activation, activations_of
-from halo_py.ops.recurrent_form import Operands, RecurrentForm, gru_loop, lstm_loop, rnn_loop
+from halo_py.ops.recurrent_form import Operands, RecurrentForm
+from halo_py.ops.recurrent_loops import gru_loop, lstm_loop, rnn_loop
 from halo_py.ops.sampling import floats
 from halo_py.ops.scalar import run_program, widen
 from halo_py.ops.scalar_op import refuse_types
