@@ -46,7 +46,7 @@ def atomic_file(path: Path) -> Generator[BinaryIO]:
         temporary = None
     except OSError as error:
         hint = "free some space or choose another folder with -o"
-        raise OutputError(f"cannot write {path}: {error.strerror or error}", Where(str(path)), hint) from error
+        raise OutputError(f"cannot be written: {error.strerror or error}", Where(str(path)), hint) from error
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)

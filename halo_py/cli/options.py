@@ -138,9 +138,9 @@ def check_can_write(path: Path) -> None:
     import os
 
     if path.is_dir():
-        raise OutputError("is a folder, a file name is needed", Where(str(path)))
+        raise OutputError("cannot be written: it is a folder", Where(str(path)), "give a file name")
     folder = path.parent
     if not folder.is_dir():
-        raise OutputError(f"cannot write {path}: there is no folder {folder}", hint=f"mkdir -p {folder}")
+        raise OutputError(f"cannot be written: there is no folder {folder}", Where(str(path)), f"mkdir -p {folder}")
     if not os.access(folder, os.W_OK):
-        raise OutputError(f"cannot write {path}: no permission to write in {folder}", hint="choose another folder")
+        raise OutputError(f"cannot be written: no permission to write in {folder}", Where(str(path)))

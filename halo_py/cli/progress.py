@@ -43,6 +43,8 @@ class PhaseLines(Progress):
 
     def end(self, name: str, seconds: float) -> None:
         label, since, _text = self._begun.pop()
+        if sys.exc_info()[0] is not None:
+            return  # the phase failed: the error says more than its time
         indent = "  " * len(self._begun)
         context = self._begun[-1][2] if self._begun else ""
         note = f"  {context}" if context else ""

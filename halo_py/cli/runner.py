@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import click
 
-from halo_py.errors import HaloError, InternalError, OutputError, Where
+from halo_py.errors import HaloError, InternalError, OutputError, UsageError, Where
 
 HOST_MEMORY_EXIT_CODE = 71
 """This computer's own memory is exhausted."""
@@ -65,18 +65,30 @@ def _exit_code(command: click.Command, program: str) -> int:
 
 
 def _usage_error(error: click.ClickException, program: str) -> HaloError:
-    """Click's complaint in our words."""
+    """Click's complaint in our words, which do not change with its version."""
     context = error.ctx if isinstance(error, click.UsageError) else None
-    path = program if context is None else context.command_path
-    message = error.format_message().rstrip(".")
-    return HaloError(message[:1].lower() + message[1:], hint=f"{path} --help shows all options")
+    hint = f"{program if context is None else context.command_path} --help shows all options"
+    match error:
+        case click.NoSuchOption():
+            near = f"did you mean {' or '.join(error.possibilities)}?" if error.possibilities else hint
+            return UsageError(f"there is no option {error.option_name}", hint=near)
+        case click.MissingParameter(param=click.Option() as option):
+            hint = "`halo targets` lists the machines" if option.name in ("target", "targets") else hint
+            return UsageError(f"{option.opts[0]} is missing", hint=hint)
+        case click.MissingParameter(param=click.Parameter() as parameter):
+            return UsageError(f"{parameter.human_readable_name} is missing", hint=hint)
+        case click.BadParameter(param=click.Option() as option):
+            return UsageError(f"{option.opts[0]}: {error.message.rstrip('.')}", hint=hint)
+        case _:
+            message = error.format_message().rstrip(".")
+            return UsageError(message[:1].lower() + message[1:], hint=hint)
 
 
 def _os_error(error: OSError) -> int:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         _silence_stdout()
-        place = error.filename or "standard output"
-        return _tell(OutputError(f"cannot write {place}: {error.strerror}"), OutputError.exit_code)
+        place = Where(str(error.filename or "standard output"))
+        return _tell(OutputError(f"cannot be written: {error.strerror}", place), OutputError.exit_code)
     where = Where(str(error.filename)) if error.filename else Where()
     return _tell(OutputError(error.strerror or str(error), where), OutputError.exit_code)
 

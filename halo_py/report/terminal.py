@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
@@ -20,11 +20,10 @@ PLANS_SHOWN = 6
 HOST_NODES_SHOWN = 12
 OUTPUTS_SHOWN = 12
 STAGES_SHOWN = 8
-THREE_ABREAST_WIDTH = 118
-TWO_ABREAST_WIDTH = 80
-"""Narrower consoles get the tables one below the other."""
-BAR_WIDTH = 8
-NAME_WIDTH = 34
+SIDE_BY_SIDE_WIDTH = 90
+"""Narrower consoles get the tables of shares one below the other."""
+BAR_WIDTH = 20
+NAME_WIDTH = 56
 
 PRECISIONS = {
     "fp32": "32-bit",
@@ -47,8 +46,10 @@ def print_summary(facts: Facts, console: Console) -> None:
     console.print(_main_table(facts))
     console.print()
     bar = "\u2588" if console.encoding.startswith("utf") else "#"
-    tables = [_phases(facts, bar), _ops(facts, bar), _busiest(facts)]
-    console.print(_arranged(tables, console.width))
+    shares = _phases(facts, bar), _ops(facts, bar)
+    console.print(_side_by_side(shares) if console.width >= SIDE_BY_SIDE_WIDTH else Group(shares[0], "", shares[1]))
+    console.print()
+    console.print(_busiest(facts))
     if len(facts["stages"]) > 1:
         console.print()
         console.print(_stages(facts["stages"], facts["system"]["clock_hz"]))
@@ -194,16 +195,6 @@ def _side_by_side(tables: Sequence[Table]) -> Table:
     outer = Table.grid(padding=(0, 3))
     outer.add_row(*tables)
     return outer
-
-
-def _arranged(tables: Sequence[Table], width: int) -> RenderableType:
-    """Three tables as the width allows: abreast, two and one, or stacked."""
-    if width >= THREE_ABREAST_WIDTH:
-        return _side_by_side(tables)
-    first, second, third = tables
-    if width >= TWO_ABREAST_WIDTH:
-        return Group(_side_by_side((first, second)), "", third)
-    return Group(first, "", second, "", third)
 
 
 def _stages(stages: Sequence[Facts], clock_hz: float) -> Table:
