@@ -196,10 +196,12 @@ def subtract_after(rewriter: Rewriter, node: Node) -> bool:
 
 
 def divide_after(rewriter: Rewriter, node: Node) -> bool:
-    """Linear(x) / c -> linear with other weights."""
-    return _affine(
-        rewriter, node, lambda numbers, linear: refold(rewriter, node, linear, 1 / numbers, None), flip=False
-    )
+    """Linear(x) / c, for c without zeros -> linear with other weights."""
+
+    def fold(numbers: Numbers, linear: Linear) -> bool:
+        return bool(numbers.all()) and refold(rewriter, node, linear, 1 / numbers, None)
+
+    return _affine(rewriter, node, fold, flip=False)
 
 
 def _affine(rewriter: Rewriter, node: Node, fold: Fold, *, flip: bool = True) -> bool:

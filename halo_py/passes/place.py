@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from halo_py.errors import HaloError, Where
-from halo_py.ir.encode import SMALL_INTEGER_CONTENTS, structural_key
+from halo_py.ir.encode import structural_key
 from halo_py.ir.graph import Graph, Node, Value
 from halo_py.ir.op import TileArgs
 from halo_py.ir.rewrite import kind_of
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 Device = Literal["host", "tiles"]
 Refuse = Callable[[Node], str | None]
 """A machine's own reason why a node cannot run on its tiles, None if it can."""
+
+_CODE_ELEMENTS = 16
+"""Float constants of at most this many elements (a factor, a bound, scales) may be part of a tile form."""
 
 _SMALL_ELEMENTS = 4096
 """A node between host nodes follows them when it makes at most this many elements: the trip would cost more."""
@@ -159,7 +162,7 @@ def _scalars(node: Node, constants: Mapping[Value, Array]) -> tuple[bytes | None
     found: list[bytes | None] = []
     for value in node.inputs:
         array = constants.get(value) if value is not None else None
-        small = array is not None and array.size <= SMALL_INTEGER_CONTENTS and array.dtype.kind not in "OSUT"
+        small = array is not None and array.size <= _CODE_ELEMENTS and array.dtype.kind not in "OSUT"
         found.append(array.tobytes() if small and array is not None else None)
     return tuple(found)
 

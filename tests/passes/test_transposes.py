@@ -1,0 +1,111 @@
+"""Transposes meet and cancel, or become part of a contraction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from halo_py.ir.graph import Value
+from halo_py.passes.transposes import SinkTransposes
+from tests.passes.equality import check_pass
+from tests.passes.make import Make, check_golden, kinds
+
+Spelling = Callable[[Make, Value], Value]
+TO, BACK = (0, 3, 1, 2), (0, 2, 3, 1)
+
+
+def around(inner: Spelling) -> Spelling:
+    """To channels first, `inner`, and back."""
+    return lambda m, x: m.Transpose(inner(m, m.Transpose(x, perm=TO)), perm=BACK)
+
+
+CASES: dict[str, tuple[Spelling, list[str]]] = {
+    "unary": (around(lambda m, x: m.Relu(x)), ["Relu"]),
+    "constant": (around(lambda m, x: m.Add(x, m.weights(5, 1, 1))), ["Add"]),
+    "full constant": (around(lambda m, x: m.Mul(m.weights(2, 5, 3, 4), x)), ["Mul"]),
+    "scalar": (around(lambda m, x: m.Clip(x, 0.0, 6.0)), ["Clip"]),
+    "both": (around(lambda m, x: m.Mul(x, m.Sigmoid(x))), ["Sigmoid", "Mul"]),
+    "softmax": (around(lambda m, x: m.Softmax(x, axis=1)), ["Softmax"]),
+    "mean": (around(lambda m, x: m.ReduceMean(x, [2, 3])), ["ReduceMean"]),
+    "concat": (around(lambda m, x: m.Concat(x, m.Neg(x), axis=1)), ["Neg", "Concat"]),
+    "pad": (around(lambda m, x: m.Pad(x, [0, 1, 2, 3, 0, 0, 1, 2])), ["Pad"]),
+    "slice": (around(lambda m, x: m.Slice(x, [1], [4], [1])), ["Slice"]),
+    "mean, dropped": (
+        lambda m, x: m.ReduceMean(m.Transpose(x, perm=TO), [2, 3], keepdims=0),
+        ["ReduceMean"],
+    ),
+    "between convolutions": (
+        lambda m, x: _conv(m, m.Transpose(m.Relu(m.Transpose(_conv(m, m.Transpose(x, perm=TO)), perm=BACK)), perm=TO)),
+        ["Transpose", "Conv", "Relu", "Conv"],
+    ),
+}
+
+
+def _conv(m: Make, x: Value) -> Value:
+    return m.Conv(x, m.weights(5, 5, 1, 1))
+
+
+@pytest.mark.parametrize(("spelling", "expected"), CASES.values(), ids=list(CASES))
+def test_sinking(spelling: Spelling, expected: list[str]) -> None:
+    m = Make()
+    found = check_pass(SinkTransposes(), m.case(spelling(m, m.input("x", 2, 3, 4, 5))))
+    assert kinds(found) == expected
+
+
+def test_split_passes_a_transpose_to_its_parts() -> None:
+    m = Make()
+    x = m.Transpose(m.input("x", 2, 3, 4, 6), perm=TO)
+    parts = m.add("Split", x, outputs=2, axis=1, num_outputs=2)
+    found = check_pass(SinkTransposes(), m.case(*[m.Transpose(part, perm=BACK) for part in parts]))
+    assert kinds(found) == ["Split"]
+
+
+def test_more_work_is_not_taken() -> None:
+    m = Make()
+    x = m.input("x", 2, 3, 4, 5)
+    case = m.case(m.Concat(m.Transpose(x, perm=TO), m.input("z", 2, 5, 3, 4), axis=1))
+    assert kinds(check_pass(SinkTransposes(), case)) == ["Transpose", "Concat"]
+
+
+HEADS = (0, 2, 1, 3)
+PRODUCTS: dict[str, tuple[Spelling, list[str]]] = {
+    "keys": (lambda m, x: m.MatMul(x, m.Transpose(x, perm=(0, 1, 3, 2))), ["Einsum"]),
+    "heads": (
+        lambda m, x: m.MatMul(m.Transpose(x, perm=HEADS), m.Transpose(x, perm=(0, 2, 3, 1))),
+        ["Einsum"],
+    ),
+    "result": (lambda m, x: m.Transpose(m.MatMul(x, m.weights(5, 6)), perm=TO), ["Einsum"]),
+    "biased result": (
+        lambda m, x: m.Transpose(m.Gelu(m.Add(m.MatMul(x, m.weights(5, 6)), m.weights(6))), perm=TO),
+        ["Einsum", "Add", "Gelu"],
+    ),
+    "everything": (
+        lambda m, x: m.Transpose(m.MatMul(m.Transpose(x, perm=HEADS), m.Transpose(x, perm=(0, 2, 3, 1))), perm=HEADS),
+        ["Einsum"],
+    ),
+    "broadcast": (lambda m, x: m.MatMul(m.weights(7, 4), m.Transpose(x, perm=(0, 1, 2, 3))), ["MatMul"]),
+    "matrices": (
+        lambda m, x: m.MatMul(m.Flatten(x), m.Transpose(m.Flatten(x), perm=(1, 0))),
+        ["Flatten", "Flatten", "Gemm"],
+    ),
+    "gemm": (
+        lambda m, x: m.Gemm(m.Transpose(m.Flatten(x), perm=(1, 0)), m.weights(2, 3), m.weights(3)),
+        ["Flatten", "Gemm"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("spelling", "expected"), PRODUCTS.values(), ids=list(PRODUCTS))
+def test_contractions_take_up_transposes(spelling: Spelling, expected: list[str]) -> None:
+    m = Make()
+    found = check_pass(SinkTransposes(), m.case(spelling(m, m.input("x", 2, 3, 4, 5))))
+    assert kinds(found) == expected
+
+
+def test_attention_prints_without_transposes() -> None:
+    m = Make()
+    q, k, v = (m.Transpose(m.input(name, 2, 6, 3, 4), perm=HEADS) for name in "qkv")
+    scores = m.Softmax(m.MatMul(q, m.Transpose(k, perm=(0, 1, 3, 2))), axis=-1)
+    found = check_pass(SinkTransposes(), m.case(m.Transpose(m.MatMul(scores, v), perm=HEADS)))
+    check_golden("transposes_attention", found)
