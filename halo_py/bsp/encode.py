@@ -148,8 +148,9 @@ def _encode_template(template: Template) -> Document:
                 list(decision.split.order),
                 decision.split.start,
                 None if decision.followed is None else list(decision.followed),
+                number,
             ]
-            for decision in template.decisions
+            for number, decision in template.taken
         ],
         "matrix_types": None if template.matrix_types is None else list(template.matrix_types),
         **{name: getattr(template, name) for name in _TEMPLATE_COUNTS},
@@ -267,7 +268,7 @@ class _Sources:
 
             stage = self.document["stages"][number]
             decided = {
-                self._node(call[0]): self._made(call[1]).decisions
+                self._node(call[0]): tuple(decision for _number, decision in self._made(call[1]).taken)
                 for step in stage["steps"]
                 for call in step["calls"]
                 if call[1] is not None
@@ -303,18 +304,21 @@ class _StoredHomes(Mapping["Value", "TileMapping"]):
 
 
 def _template(entry: Document, source: Callable[[], TemplateBody]) -> Template:
-    decisions = [
-        Decision(
-            Split(tuple(ways), tuple(steps), tuple(order), start),
-            None if followed is None else (followed[0], followed[1]),
+    taken = [
+        (
+            int(number),
+            Decision(
+                Split(tuple(ways), tuple(steps), tuple(order), start),
+                None if followed is None else (followed[0], followed[1]),
+            ),
         )
-        for ways, steps, order, start, followed in entry["decisions"]
+        for ways, steps, order, start, followed, number in entry["decisions"]
     ]
     types = entry["matrix_types"]
     figures: Document = {name: entry[name] for name in _TEMPLATE_COUNTS}
     figures.update((name, _cycles(entry[name])) for name in _TEMPLATE_CYCLES)
     known = None if types is None else (types[0], types[1])
-    return Template(entry["name"], source, tuple(decisions), matrix_types=known, **figures)
+    return Template(entry["name"], source, tuple(taken), matrix_types=known, **figures)
 
 
 def _memory(entry: Document) -> MemoryAccount:

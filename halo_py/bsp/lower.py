@@ -222,14 +222,13 @@ class _Stage:
 
     def _template(self, node: Node, form: TileForm) -> Template:
         operands = self._operands(node, form)
-        decided = self.decided.get(node)
-        if decided is None:
-            decided = tuple(map(Decision, self.options.pinned.get(node.name, ())))
+        replay = self.decided.get(node, ())
+        pinned = tuple(self.options.pinned.get(node.name, ()))
         described = tuple(None if o is None else (o.home.key() if o.home else None, o.same_as) for o in operands)
-        key = (id(self.pricing), id(form), described, decided)
+        key = (id(self.pricing), id(form), described, pinned, replay)
         found = self.cache.templates.get(key)
         if found is None:
-            builder = TemplateBuilder(node.op.kind, form, operands, self.pricing, decided)
+            builder = TemplateBuilder(node.op.kind, form, operands, self.pricing, pinned=pinned, replay=replay)
             found, facts = builder.build()
             self.cache.templates[key] = found
             self.cache.by_template[found] = facts

@@ -156,15 +156,16 @@ class TemplateBody:
 class Template:
     """One op lowered once for given operand homes.
 
-    `source` gives the body; what a program read from a file predicts is known without it. `decisions[i]` says how
-    kernel call i was cut. `temporary_bytes` (fullest tile) is what the template needs beside operands and results.
+    `source` gives the body; what a program read from a file predicts is known without it. `taken` are the decisions
+    taken while it was lowered, in order, each with the number of its kernel call (a loop's body may have been tried
+    several times). `temporary_bytes` (fullest tile) is what the template needs beside operands and results.
     `busy_tile_cycles` sums computing over tiles (nominal). `matrix_types` are the input and partials type of its
     first contraction, if it has one.
     """
 
     name: str
     source: Callable[[], TemplateBody] = field(repr=False)
-    decisions: tuple[Decision, ...]
+    taken: tuple[tuple[int, Decision], ...]
     temporary_bytes: int
     code_bytes: int
     vertex_bytes: int
@@ -181,6 +182,12 @@ class Template:
     def body(self) -> TemplateBody:
         """Form, kernels, homes and steps."""
         return self.source()
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """How each kernel call is cut."""
+        last = dict(self.taken)
+        return tuple(last[number] for number in range(len(last)))
 
     @property
     def form(self) -> TileForm:

@@ -15,6 +15,7 @@ from halo_py.bsp.liveness import Lifetimes
 from halo_py.bsp.program import (
     CombineGroup,
     Compute,
+    Decision,
     Exchange,
     Loop,
     Move,
@@ -31,7 +32,6 @@ from halo_py.tiling.mapping import Ints, TileMapping
 
 if TYPE_CHECKING:
     from halo_py.bsp.pricing import Pricing
-    from halo_py.bsp.program import Decision
     from halo_py.tiling.exchange_cost import MovePrice
     from halo_py.tiling.plan import Placement, Split
 
@@ -58,15 +58,12 @@ class _Emitted:
     """What has been lowered so far; copied before a loop body is tried, to be able to start over."""
 
     calls: list[Kernel] = field(default_factory=list[Kernel])
-    decisions: list[Decision] = field(default_factory=list["Decision"])
     homes: dict[int, TileMapping] = field(default_factory=dict[int, TileMapping])
     priced: list[PricedStep] = field(default_factory=list[PricedStep])
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
 
     def copy(self) -> _Emitted:
-        return _Emitted(
-            list(self.calls), list(self.decisions), dict(self.homes), list(self.priced), self.lifetimes.copy()
-        )
+        return _Emitted(list(self.calls), dict(self.homes), list(self.priced), self.lifetimes.copy())
 
 
 @dataclass(slots=True)
@@ -79,7 +76,10 @@ class _LoopScope:
 
 
 class TemplateBuilder:
-    """Lowers one tile form. `operands[i]` describes op operand i (None if it is omitted or has no local value)."""
+    """Lowers one tile form. `operands[i]` describes op operand i (None if it is omitted or has no local value).
+
+    `pinned` are the splits of its kernels as the user wants them, `replay` the decisions of an earlier lowering.
+    """
 
     def __init__(
         self,
@@ -87,13 +87,18 @@ class TemplateBuilder:
         form: TileForm,
         operands: Sequence[Operand | None],
         pricing: Pricing,
-        decided: Sequence[Decision],
+        *,
+        pinned: Sequence[Split] = (),
+        replay: Sequence[Decision] = (),
     ) -> None:
         self.name = name
         self.form = form
         self.operands = operands
         self.pricing = pricing
-        self.decided = decided
+        self.pinned = pinned
+        self.replay = replay
+        self.taken: list[tuple[int, Decision]] = []
+        """Every decision with its kernel, loop bodies that were given up included; they replay in this order."""
         self.emitted = _Emitted()
         self.view_source: dict[int, int] = {}
         self.input_homes: dict[int, TileMapping] = {}
@@ -173,7 +178,7 @@ class TemplateBuilder:
         number = len(self.emitted.calls)
         self.emitted.calls.append(kernel)
         placement, decision = self._placement(kernel, number, call, loop)
-        self.emitted.decisions.append(decision)
+        self.taken.append((number, decision))
         steps: list[BodyStep] = []
         moves = self._fetches(kernel, number, call, placement, loop)
         if moves:
@@ -190,8 +195,11 @@ class TemplateBuilder:
     ) -> tuple[Placement, Decision]:
         homes = tuple(self._home(local) for local in call.inputs)
         follow = None if call.follows is None else self._home(call.follows)
-        if number < len(self.decided):
-            decision = self.decided[number]
+        if self.replay:
+            decision = self.replay[len(self.taken)]
+            return self.pricing.decided(kernel, decision, homes, follow), decision
+        if number < len(self.pinned):
+            decision = Decision(self.pinned[number])
             return self.pricing.decided(kernel, decision, homes, follow), decision
         # what a loop fetches once, before it starts, should not steer how an iteration is cut
         movable = tuple(
@@ -458,7 +466,7 @@ class TemplateBuilder:
         return Template(
             self.name,
             lambda: body,
-            tuple(self.emitted.decisions),
+            tuple(self.taken),
             temporary_bytes=int(facts.temporary.max(initial=0)),
             code_bytes=round(chip.codelet_code_bytes * len(facts.codelets)),
             vertex_bytes=round(chip.vertex_state_bytes * int(facts.vertices.max(initial=0))),

@@ -112,3 +112,15 @@ def test_a_malformed_document_is_refused() -> None:
     for damage in damages:
         with pytest.raises((KeyError, ValueError, TypeError, IndexError)):
             decode_program({**document, **damage}, graph, SYSTEM)
+
+
+def test_a_loop_that_took_several_attempts_comes_back() -> None:
+    """Carried values first start where they lie and only in a later attempt where iterations leave them."""
+    graph = GRAPHS["recurrence"]
+    made = lowered(graph, searched=True)
+    call = next(c for s in made.stage.supersteps for c in s.calls if c.node.op.kind == "test_recurrence")
+    assert isinstance(call, Call)
+    assert len(call.template.taken) > len(call.template.decisions) == len(call.template.calls)
+    program = Program((made.stage,), 1, 1, 1)
+    again = decode_program(stored(program, graph), graph, SYSTEM)
+    assert print_program(again, steps=True) == print_program(program, steps=True)
