@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -97,19 +98,64 @@ def step_functions(step: ScalarStep) -> tuple[str, ...]:
     return work
 
 
+BLOCK_ELEMENTS = 1 << 16
+"""Large results are computed block by block, so that intermediate results stay in the cache."""
+
+
 def run_program(program: ScalarProgram, operands: Sequence[Array]) -> Array:
     """Run a program over broadcasting arrays in their storage types; the result has the type of the last step.
 
     Types narrower than float32 are widened on entry, stay wide between steps and are rounded once, at the end: a
     vertex keeps intermediate results in registers.
     """
-    values: list[NDArray[Any]] = [widen(operand) for operand in operands]
+    shape = np.broadcast_shapes(*(operand.shape for operand in operands))
     with np.errstate(all="ignore"):
-        for step in program.steps:
-            function = SCALAR_FUNCTIONS[step.function]
-            found = function.apply([values[number] for number in step.operands], dict(step.parameters), step.dtype)
-            values.append(np.asarray(found).astype(compute_dtype(step.dtype), copy=False))
-        return values[-1].astype(program.dtype.numpy, copy=False)
+        if math.prod(shape) <= 2 * BLOCK_ELEMENTS or _is_one_pass(program, operands):
+            return _run(program, operands)
+        result = np.empty(shape, program.dtype.numpy)
+        for block in _blocks(shape):
+            result[block] = _run(program, [operand[_part(operand.shape, block, len(shape))] for operand in operands])
+        return result
+
+
+def _run(program: ScalarProgram, operands: Sequence[Array]) -> Array:
+    values: list[NDArray[Any]] = [widen(operand) for operand in operands]
+    for step in program.steps:
+        function = SCALAR_FUNCTIONS[step.function]
+        found = function.apply([values[number] for number in step.operands], dict(step.parameters), step.dtype)
+        values.append(np.asarray(found).astype(compute_dtype(step.dtype), copy=False))
+    return values[-1].astype(program.dtype.numpy, copy=False)
+
+
+_ONE_PASS = frozenset(
+    {"abs", "add", "cos", "exp", "identity", "max", "min", "mul", "neg", "relu", "sin", "sub", "tanh"}
+)
+
+
+def _is_one_pass(program: ScalarProgram, operands: Sequence[Array]) -> bool:
+    """Whether the program makes no intermediate arrays: one NumPy call in the storage types."""
+    types = {program.dtype, *(DType.from_numpy(operand.dtype) for operand in operands)}
+    plain = all(dtype.numpy == compute_dtype(dtype) for dtype in types)
+    return plain and len(program.steps) == 1 and program.steps[0].function in _ONE_PASS
+
+
+def _blocks(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
+    """Boxes of about `BLOCK_ELEMENTS` that cover the shape: whole inner dimensions, ranges of one, indices of outer."""
+    inner, axis = 1, len(shape) - 1
+    while axis > 0 and inner * shape[axis] <= BLOCK_ELEMENTS:
+        inner *= shape[axis]
+        axis -= 1
+    count = max(1, BLOCK_ELEMENTS // inner)
+    for outer in np.ndindex(shape[:axis]):
+        fixed = tuple(slice(index, index + 1) for index in outer)
+        for start in range(0, shape[axis], count):
+            yield (*fixed, slice(start, start + count))
+
+
+def _part(shape: tuple[int, ...], block: tuple[slice, ...], rank: int) -> tuple[slice, ...]:
+    """What a block of a result of `rank` dimensions reads of an operand that broadcasts to it."""
+    missing = rank - len(shape)
+    return tuple(slice(None) if extent == 1 else wanted for extent, wanted in zip(shape, block[missing:], strict=False))
 
 
 def widen(array: Array) -> NDArray[Any]:
