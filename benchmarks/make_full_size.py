@@ -27,11 +27,14 @@ from tests.models.cache import cache_root
 MAKERS: dict[str, Callable[[Path, int], None]] = {
     "resnet50": lambda path, _: write_resnet50(path),
     "bert_base": lambda path, sequence: write_bert(path, BERT_BASE, sequence, external_weights=False),
+    "bert_base_fast_gelu": lambda path, sequence: write_bert(
+        path, BERT_BASE, sequence, external_weights=False, fast_gelu=True
+    ),
     "bert_large": lambda path, sequence: write_bert(path, BERT_LARGE, sequence, external_weights=True),
     "vit_b16": lambda path, _: write_vit(path, VIT_BASE),
     "roformer_v2_small": lambda path, sequence: write_roformer(path, ROFORMER_SMALL, sequence),
 }
-_READS_A_SEQUENCE = ("bert_base", "bert_large", "roformer_v2_small")
+_READS_A_SEQUENCE = ("bert_base", "bert_base_fast_gelu", "bert_large", "roformer_v2_small")
 # Raise when the made files change, so that no cache keeps the old ones.
 _RECIPE = 1
 

@@ -12,11 +12,15 @@ from benchmarks.full_size.writer import GraphWriter
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """Layers of width `hidden` over tensors of shape [batch, sequence, hidden], added to `graph`."""
+    """Layers of width `hidden` over tensors of shape [batch, sequence, hidden], added to `graph`.
+
+    `fast_gelu` takes the tanh approximation of GELU.
+    """
 
     graph: GraphWriter
     hidden: int
     heads: int
+    fast_gelu: bool = False
 
     def dense(self, name: str, x: str, inner: int, outer: int, *, bias: bool = True) -> str:
         """MatMul, then the bias as a separate Add."""
@@ -33,8 +37,12 @@ class Layers:
         return add("Add", scaled, self.graph.normal(f"{name}.bias", (self.hidden,), 0.1))
 
     def gelu(self, x: str) -> str:
-        """The exact GELU, x/2 (1 + erf(x/sqrt 2)), as five primitive nodes."""
+        """GELU in primitive nodes: x/2 (1 + erf(x/sqrt 2)), or x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))."""
         add, constant = self.graph.add, self.graph.constant
+        if self.fast_gelu:
+            cubed = add("Mul", add("Pow", x, constant(3.0)), constant(0.044715))
+            inner = add("Mul", add("Add", x, cubed), constant(math.sqrt(2.0 / math.pi)))
+            return add("Mul", add("Mul", x, constant(0.5)), add("Add", add("Tanh", inner), constant(1.0)))
         shifted = add("Add", add("Erf", add("Div", x, constant(math.sqrt(2.0)))), constant(1.0))
         return add("Mul", add("Mul", x, shifted), constant(0.5))
 

@@ -31,7 +31,7 @@ VIT_BASE = Size(layers=12, hidden=768, heads=12)
 ROFORMER_SMALL = Size(layers=6, hidden=384, heads=6)
 
 
-def write_bert(path: Path, size: Size, sequence: int, *, external_weights: bool) -> None:
+def write_bert(path: Path, size: Size, sequence: int, *, external_weights: bool, fast_gelu: bool = False) -> None:
     """BERT (Devlin et al., 2018) with the question-answering head of its published benchmarks.
 
     Inputs `input_ids`, `attention_mask`, `token_type_ids`, int64 [batch, sequence]; outputs `start_logits` and
@@ -42,7 +42,7 @@ def write_bert(path: Path, size: Size, sequence: int, *, external_weights: bool)
         ids, mask, types = (
             graph.input(name, shape, TensorProto.INT64) for name in ("input_ids", "attention_mask", "token_type_ids")
         )
-        layers = Layers(graph, size.hidden, size.heads)
+        layers = Layers(graph, size.hidden, size.heads, fast_gelu)
         additive = layers.additive_mask(mask)
         x = layers.layer_norm("embeddings.norm", _bert_embeddings(layers, ids, types, sequence), _BERT_EPSILON)
         for index in range(size.layers):

@@ -90,7 +90,12 @@ def facts_of(
         "warnings": warnings(executable, found),
         "compile_seconds": dict(executable.compile_seconds),
     }
-    published = nearest_published(executable.parameters, facts["multiply_accumulates_per_item"], executable.precision)
+    published = nearest_published(
+        executable.parameters,
+        facts["multiply_accumulates_per_item"],
+        executable.precision,
+        executable.batch_size / (program.replicas * len(program.stages)),
+    )
     if published is not None:
         facts["nearest_published"] = published
     if found.counters.vertices:
