@@ -44,6 +44,8 @@ FAMILIES = (
     "vision",
     "regions",
     "sequence",
+    "attention",
+    "rotary",
 )
 """Modules of this package that declare ops."""
 
