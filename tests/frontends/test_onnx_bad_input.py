@@ -106,7 +106,12 @@ CASES: dict[str, tuple[Callable[[], ModelProto], type[HaloError], str]] = {
     "old_opset": (
         lambda: make_model(make_graph([helper.make_node("Relu", ["x"], ["y"])], [X], [Y]), opset=5),
         UnsupportedError,
-        "7 is the oldest",
+        "operator set 5; 7 to 28",
+    ),
+    "future_opset": (
+        lambda: make_model(make_graph([helper.make_node("Relu", ["x"], ["y"])], [X], [Y]), opset=99),
+        UnsupportedError,
+        "operator set 99; 7 to 28",
     ),
     "no_graph": (lambda: ModelProto(ir_version=8), ModelError, "holds no graph"),
 }

@@ -37,7 +37,7 @@ from halo_py.types import DType, TensorType, Type
 if TYPE_CHECKING:
     from halo_frontends.onnx.proto import GraphProto, NodeProto, TensorProto, ValueInfoProto
 
-_OLDEST_OPSET = 7
+_OLDEST_OPSET, _NEWEST_OPSET = 7, 28
 _NATIVE = {"Constant"}
 _NEWEST_IR_VERSION = 14
 _MODEL_TAGS = bytes([0x08, 0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42])
@@ -134,9 +134,9 @@ def _check_model(parsed: ParsedModel) -> None:
     version = opset_versions(model).get(DEFAULT_DOMAIN)
     if version is None and any(not canonical_domain(node.domain) for node in model.graph.node):
         raise ModelError("does not say which operator set it uses", place)
-    if version is not None and version < _OLDEST_OPSET:
+    if version is not None and not _OLDEST_OPSET <= version <= _NEWEST_OPSET:
         raise UnsupportedError(
-            f"uses operator set {version}; {_OLDEST_OPSET} is the oldest supported",
+            f"uses operator set {version}; {_OLDEST_OPSET} to {_NEWEST_OPSET} are supported",
             place,
             "convert it with onnx.version_converter.convert_version",
         )
