@@ -1,8 +1,6 @@
 """What splits of a kernel cost: many at once, one row each, without looking at tiles.
 
-A row is priced by its largest piece. A shared operand box is assumed spread over the tiles that share it (in parts of
-at least `SPREAD_BYTES`), everything else to lie where it is needed; where operands really lie is the business of
-`select`. Every time is float64[rows, 3]: fast, nominal, slow.
+A row is priced by its largest piece. Every time is float64[rows, 3]: fast, nominal, slow.
 """
 
 from __future__ import annotations
@@ -15,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from halo_py.ir.space import Access, Affine, Kernel
+from halo_py.ir.space import Kernel
 from halo_py.ir.work import ContractionWork, PartialsWork, SumWork, Work
+from halo_py.tiling.operand_cost import Lying, box_elements, operand_costs, row_product
 from halo_py.tiling.parts import Ints, piece_sizes
 from halo_py.tiling.plan import combine_elements
 from halo_py.tiling.vertex_cost import cycles as vertex_cycles
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
     from halo_py.tiling.plan import Placement
 
 Floats = NDArray[np.float64]
-
-SPREAD_BYTES = 512
-"""A box that several tiles need is kept in parts of at least so many bytes: a part costs its receivers a fragment."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,11 +61,6 @@ class RowCosts:
         )
 
 
-def spread_elements(bits: int) -> int:
-    """Least elements of a part when a shared box is spread."""
-    return max(1, SPREAD_BYTES * 8 // bits)
-
-
 def pieces(kernel: Kernel, ways: Ints, steps: Ints | None = None) -> Ints:
     """int64[rows, axes]: points per axis of the largest piece of each split (of one serial step with `steps`)."""
     sizes = np.empty_like(ways)
@@ -96,21 +87,28 @@ def _largest_pieces(extent: int, grain: int, most: int) -> Ints:
     return np.minimum(extent, np.where(alone, np.maximum(ragged, (grains - 1) * grain), grains * grain))
 
 
-def price(kernel: Kernel, chip: Chip, ways: Ints, steps: Ints | None = None) -> RowCosts:
-    """Prices of the splits `ways` [rows, axes], with `steps` [rows, axes] serial pieces per tile."""
-    costs = _Pricing(kernel, chip, ways, steps).costs()
+def price(
+    kernel: Kernel, chip: Chip, ways: Ints, steps: Ints | None = None, lying: tuple[Lying | None, ...] = ()
+) -> RowCosts:
+    """Prices of the splits `ways` [rows, axes], with `steps` [rows, axes] serial pieces per tile.
+
+    `lying[i]` says how read operand i lies, None that it is free; no entries: all are free.
+    """
+    costs = _others(kernel, chip, ways, steps, lying)
     vertex = vertex_costs(kernel, chip, pieces(kernel, ways, steps))
     return replace(costs, vertex=vertex if steps is None else vertex * np.prod(steps, axis=1)[:, None])
 
 
-def price_promising(kernel: Kernel, chip: Chip, ways: Ints, slack: float) -> tuple[Ints, RowCosts]:
+def price_promising(
+    kernel: Kernel, chip: Chip, ways: Ints, slack: float, lying: tuple[Lying | None, ...] = ()
+) -> tuple[Ints, RowCosts]:
     """Rows whose nominal total may be within `slack` times the best one's, and their prices.
 
     The vertex cost of contractions is dear to compute, so it is computed where a lower bound (multiply-accumulates at
     the matrix unit's peak) leaves hope: rows left out are provably not within the slack.
     """
     piece = pieces(kernel, ways)
-    costs = _Pricing(kernel, chip, ways, None).costs()
+    costs = _others(kernel, chip, ways, None, lying)
     least = None if len(ways) <= _FEW_ROWS else _least_vertex_cycles(kernel, chip, piece)
     if least is None:
         return np.arange(len(ways)), replace(costs, vertex=vertex_costs(kernel, chip, piece))
@@ -178,133 +176,48 @@ def _macs(work: Work) -> Ints | None:
     return product
 
 
-def _elements(access: Access, piece: Ints) -> Ints:
-    """Elements of an operand's largest box, per row."""
-    product = np.ones(len(piece), np.int64)
-    for size in access.extents(tuple(piece[:, axis] for axis in range(piece.shape[1]))):
-        product = product * size
-    return product
+def _others(kernel: Kernel, chip: Chip, ways: Ints, steps: Ints | None, lying: tuple[Lying | None, ...]) -> RowCosts:
+    """Prices of everything but the vertices."""
+    piece = pieces(kernel, ways)
+    depth = row_product(ways, {number for number, axis in enumerate(kernel.axes) if axis.role == "reduce"})
+    serial = np.ones(len(ways), np.int64) if steps is None else np.prod(steps, axis=1)
+    operands = operand_costs(kernel, chip, ways, steps, piece, lying)
+    combine, always, temporary = _combine(kernel, chip, piece, depth)
+    internal, step = chip.scenarios("sync_internal_cycles"), chip.scenarios("step_cycles")
+    exchanges = np.where(operands.exchange[:, 1] > 0, serial, 0)
+    combines = (depth > 1)[:, None]
+    return RowCosts(
+        np.zeros((len(ways), 3)),
+        operands.exchange,
+        combine,
+        step * serial[:, None] + internal * exchanges[:, None] + (internal + step) * combines,
+        operands.bytes_always + always,
+        operands.bytes_temporary + temporary,
+        operands.fastest,
+    )
 
 
-def _axes(access: Access) -> set[int]:
-    """Axes that move an operand's box."""
-    return {axis for dim in access.dims if isinstance(dim, Affine) for axis, factor in dim.terms if factor}
-
-
-def _owned(access: Access, piece: Ints, ways: Ints) -> tuple[Ints, Ints]:
-    """Per row: elements of the largest box without what windows share with their neighbours, and over how many such
-    boxes, its own and its neighbours', the largest box reaches.
-    """
-    product, reach = np.ones(len(piece), np.int64), np.ones(len(piece), np.int64)
-    sizes = access.extents(tuple(piece[:, axis] for axis in range(piece.shape[1])))
-    for dim, size, extent in zip(access.dims, sizes, access.shape, strict=True):
-        if isinstance(dim, Affine) and len(dim.terms) > 1:
-            cells = np.prod([ways[:, axis] for axis, _factor in dim.terms], axis=0)
-            cell = -(-extent // cells)
-            for axis, factor in dim.terms:
-                cell = np.where(ways[:, axis] == cells, abs(factor) * piece[:, axis], cell)
-            cell = np.where(cells == 1, size, np.minimum(size, cell))
-            reach *= np.minimum(-(-size // cell), cells)
-            size = cell
-        product = product * size
-    return product, reach
-
-
-def _product(table: Ints, columns: set[int]) -> Ints:
-    """Per row the product of these columns."""
-    result = np.ones(len(table), np.int64)
-    for column in sorted(columns):
-        result *= table[:, column]
-    return result
-
-
-class _Pricing:
-    """Everything but vertex cycles, for many rows."""
-
-    def __init__(self, kernel: Kernel, chip: Chip, ways: Ints, steps: Ints | None) -> None:
-        self.kernel, self.chip, self.ways = kernel, chip, ways
-        self.steps = np.ones_like(ways) if steps is None else steps
-        self.serial = np.prod(self.steps, axis=1)
-        self.piece = pieces(kernel, ways)
-        self.step_piece = self.piece if steps is None else pieces(kernel, ways, steps)
-        self.cut = set(np.flatnonzero((ways > 1).any(axis=0)).tolist())
-        reduces = [axis for axis, entry in enumerate(kernel.axes) if entry.role == "reduce"]
-        self.depth = np.prod(ways[:, reduces], axis=1)
-        self.bytes_always = np.zeros(len(ways), np.int64)
-        self.bytes_temporary = np.zeros(len(ways), np.int64)
-        self.rate = chip.scenarios("exchange_bytes_per_cycle")
-        self.per_fragment = chip.scenarios("exchange_cycles_per_fragment")
-
-    def costs(self) -> RowCosts:
-        """The rows' prices, with no cycles for the vertex yet."""
-        exchange, fastest = self._operands()
-        combine = self._combine()
-        phase = self.chip.scenarios("sync_internal_cycles") + self.chip.scenarios("step_cycles")
-        exchanges = (exchange[:, 1] > 0).astype(np.int64) * self.serial
-        combines = (self.depth > 1).astype(np.int64)
-        compute_only = self.chip.scenarios("step_cycles") * self.serial[:, None]
-        sync = (
-            compute_only + exchanges[:, None] * self.chip.scenarios("sync_internal_cycles") + combines[:, None] * phase
-        )
-        return RowCosts(
-            np.zeros((len(sync), 3)), exchange, combine, sync, self.bytes_always, self.bytes_temporary, fastest
-        )
-
-    def _operands(self) -> tuple[Floats, Ints]:
-        """Cycles of bringing operands in, and the axis that should run fastest."""
-        rows, axes = self.ways.shape
-        per_bus = self.chip.tiles_per_exchange_bus
-        evenly = {axis: self.ways[:, axis] % per_bus == 0 for axis in range(axes) if per_bus > 1 and axis in self.cut}
-        on_bus = {axis: np.zeros(rows) for axis in (*evenly, axes)}
-        sent, fragments = np.zeros(rows), np.zeros(rows)
-        for access, dtype in zip(self.kernel.reads, self.kernel.read_types, strict=True):
-            mine = _axes(access)
-            sharers = _product(self.ways, self.cut - mine)
-            box = _elements(access, self.piece) * dtype.bits / 8
-            owned_elements, reach = _owned(access, self.piece, self.ways)
-            owned = owned_elements * dtype.bits / 8
-            parts = np.minimum(sharers, np.maximum(1, owned // SPREAD_BYTES))
-            own = np.where(parts < sharers, 0, owned / parts)
-            received = np.where((sharers > 1) | (box > owned), box - own, 0)
-            shared = np.minimum(received, box / per_bus)
-            for axis, even in evenly.items():
-                on_bus[axis] += received if axis in mine else np.where(even, shared, received)
-            on_bus[axes] += received
-            # where only windows overlap, a tile sends its edges
-            edges = np.minimum(owned, box - owned)
-            sent += np.where(received > 0, np.where(sharers > 1, owned / parts, edges), 0)
-            fragments += np.where(received > 0, parts * reach - (own > 0), 0)
-            stepped = _product(self.steps, mine if (self.serial > 1).any() else set())
-            self.bytes_temporary += np.ceil(received / stepped).astype(np.int64)
-            self.bytes_always += np.ceil(owned / parts).astype(np.int64)
-        least, fastest = on_bus[axes].copy(), np.full(rows, -1, np.int64)
-        for axis in evenly:
-            better = on_bus[axis] < least
-            least[better], fastest[better] = on_bus[axis][better], axis
-        receiving = least[:, None] / self.rate + fragments[:, None] * self.per_fragment
-        return np.maximum(receiving, sent[:, None] / self.rate), fastest
-
-    def _combine(self) -> Floats:
-        """Cycles of exchanging and adding partials, where a reduce axis is cut."""
-        kernel, chip = self.kernel, self.chip
-        total = np.zeros((len(self.ways), 3))
-        partial_bits = kernel.partials_type.bits
-        split = np.flatnonzero(self.depth > 1)
-        for access, dtype in zip(kernel.writes, kernel.write_types, strict=True):
-            box = _elements(access, self.piece)
-            self.bytes_always += -(-(box // self.depth * dtype.bits) // 8)
-            if kernel.combine is not None:
-                wider = partial_bits > dtype.bits
-                kept = (self.depth > 1) | wider
-                self.bytes_temporary += np.where(kept, -(-(box * partial_bits) // 8), 0)
-            if not len(split):
-                continue
-            depth = self.depth[split]
-            outputs = np.maximum(-(-box[split] // depth), np.minimum(box[split], combine_elements(partial_bits)))
-            received = -(-(outputs * (depth - 1) * partial_bits) // 8)
-            sent = box[split] * partial_bits / 8
-            self.bytes_temporary[split] += received
-            receiving = received[:, None] / self.rate + (depth - 1)[:, None] * self.per_fragment
-            work = PartialsWork(outputs, depth, kernel.partials_type.text, dtype.text, kernel.combine or "add")
-            total[split] += np.maximum(receiving, sent[:, None] / self.rate) + vertex_cycles(work, chip)
-        return total
+def _combine(kernel: Kernel, chip: Chip, piece: Ints, depth: Ints) -> tuple[Floats, Ints, Ints]:
+    """Cycles of exchanging and adding partials where a reduce axis is cut; bytes of results and of partials."""
+    rate, per_fragment = chip.scenarios("exchange_bytes_per_cycle"), chip.scenarios("exchange_cycles_per_fragment")
+    total = np.zeros((len(piece), 3))
+    always, temporary = np.zeros(len(piece), np.int64), np.zeros(len(piece), np.int64)
+    partial_bits = kernel.partials_type.bits
+    split = np.flatnonzero(depth > 1)
+    for access, dtype in zip(kernel.writes, kernel.write_types, strict=True):
+        box = box_elements(access, piece)
+        always += -(-(box // depth * dtype.bits) // 8)
+        if kernel.combine is not None:
+            kept = (depth > 1) | (partial_bits > dtype.bits)
+            temporary += np.where(kept, -(-(box * partial_bits) // 8), 0)
+        if not len(split):
+            continue
+        inputs, share = depth[split], box[split]
+        outputs = np.maximum(-(-share // inputs), np.minimum(share, combine_elements(partial_bits)))
+        received = -(-(outputs * (inputs - 1) * partial_bits) // 8)
+        temporary[split] += received
+        receiving = received[:, None] / rate + (inputs - 1)[:, None] * per_fragment
+        sending = (share * partial_bits / 8)[:, None] / rate
+        work = PartialsWork(outputs, inputs, kernel.partials_type.text, dtype.text, kernel.combine or "add")
+        total[split] += np.maximum(receiving, sending) + vertex_cycles(work, chip)
+    return total, always, temporary

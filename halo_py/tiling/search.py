@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from halo_py.ir.space import Kernel
 from halo_py.tiling.candidates import candidates, serial_candidates
 from halo_py.tiling.cost import RowCosts, price, price_promising, slowest_vertex
-from halo_py.tiling.mapping import Ints
+from halo_py.tiling.operand_cost import Lying
+from halo_py.tiling.parts import Ints
 from halo_py.tiling.plan import KernelPlan, Split
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 MOST_PLANS = 12
 """Plans of a front."""
+
+NEARBY_PLANS = 3
+"""Plans that selection prices exactly: estimates are within a few per cent, the first one nearly always wins."""
 
 SLACK = 1.25
 """Plans slower than this multiple of the fastest one are looked at only when memory is short."""
@@ -32,18 +36,23 @@ EXACT_ROWS = 64
 """Rows at a time for which all classes of tiles are priced."""
 
 
-def plans(kernel: Kernel, chip: Chip, tiles: int, bytes_limit: int | None = None) -> tuple[KernelPlan, ...]:
+def plans(
+    kernel: Kernel, chip: Chip, tiles: int, bytes_limit: int | None = None, lying: tuple[Lying | None, ...] = ()
+) -> tuple[KernelPlan, ...]:
     """The Pareto front over (nominal cycles with syncs, temporary bytes of the fullest tile), fastest first.
 
     `bytes_limit` bounds temporary bytes. Where no split fits, axes are cut in serial steps; where that does not help
-    either, the plans with the least memory are given all the same: the memory account decides.
+    either, the plans with the least memory are given all the same: the memory account decides. `lying[i]` says how
+    read operand i lies, None that it is free to be laid out for this kernel; no entries: all are free.
     """
-    return _search(kernel, chip, min(tiles, chip.tiles), bytes_limit)[0]
+    return _search(kernel, chip, min(tiles, chip.tiles), bytes_limit, lying)[0]
 
 
-def nearby(kernel: Kernel, chip: Chip, tiles: int, bytes_limit: int | None = None) -> tuple[KernelPlan, ...]:
+def nearby(
+    kernel: Kernel, chip: Chip, tiles: int, bytes_limit: int | None = None, lying: tuple[Lying | None, ...] = ()
+) -> tuple[KernelPlan, ...]:
     """The fastest plans of all, whatever their memory within the limit: what selection prices with real homes."""
-    return _search(kernel, chip, min(tiles, chip.tiles), bytes_limit)[1]
+    return _search(kernel, chip, min(tiles, chip.tiles), bytes_limit, lying)[1]
 
 
 def plan_of(kernel: Kernel, chip: Chip, split: Split) -> KernelPlan:
@@ -54,14 +63,14 @@ def plan_of(kernel: Kernel, chip: Chip, split: Split) -> KernelPlan:
 
 @lru_cache(maxsize=4096)
 def _search(
-    kernel: Kernel, chip: Chip, tiles: int, bytes_limit: int | None
+    kernel: Kernel, chip: Chip, tiles: int, bytes_limit: int | None, lying: tuple[Lying | None, ...]
 ) -> tuple[tuple[KernelPlan, ...], tuple[KernelPlan, ...]]:
     ways = candidates(kernel, tiles)
-    rows, costs = price_promising(kernel, chip, ways, SLACK)
+    rows, costs = price_promising(kernel, chip, ways, SLACK, lying)
     ways, steps = ways[rows], np.ones_like(ways[rows])
     room = chip.bytes_per_tile if bytes_limit is None else bytes_limit
     if not _fits(costs, chip, room).any():
-        ways, steps, costs = _within(kernel, chip, candidates(kernel, tiles), room)
+        ways, steps, costs = _within(kernel, chip, candidates(kernel, tiles), room, lying)
     if (fits := np.flatnonzero(_fits(costs, chip, room))).size:
         ways, steps, costs = ways[fits], steps[fits], costs.take(fits)
     if (steps == 1).all():
@@ -112,9 +121,11 @@ def _excess(costs: RowCosts, chip: Chip, room: int) -> Ints:
     return np.maximum(over, costs.bytes_temporary - room)
 
 
-def _within(kernel: Kernel, chip: Chip, ways: Ints, room: int) -> tuple[Ints, Ints, RowCosts]:
+def _within(
+    kernel: Kernel, chip: Chip, ways: Ints, room: int, lying: tuple[Lying | None, ...]
+) -> tuple[Ints, Ints, RowCosts]:
     """All splits, and where none fits the memory the fastest and the smallest ones with serial steps."""
-    costs = price(kernel, chip, ways)
+    costs = price(kernel, chip, ways, None, lying)
     steps = np.ones_like(ways)
     if _fits(costs, chip, room).any():
         return ways, steps, costs
@@ -124,7 +135,7 @@ def _within(kernel: Kernel, chip: Chip, ways: Ints, room: int) -> tuple[Ints, In
     serial_ways, serial_steps = serial_candidates(kernel, ways[seeds])
     if not len(serial_ways):
         return ways, steps, costs
-    serial = price(kernel, chip, serial_ways, serial_steps)
+    serial = price(kernel, chip, serial_ways, serial_steps, lying)
     if _fits(serial, chip, room).any():
         return serial_ways, serial_steps, serial
     best, best_serial = (int(_excess(made, chip, room).min()) for made in (costs, serial))
@@ -149,7 +160,7 @@ def _front(costs: RowCosts, order: Ints) -> list[int]:
     return front.tolist()
 
 
-def _varied(ways: Ints, order: Ints, count: int = 6) -> list[int]:
+def _varied(ways: Ints, order: Ints) -> list[int]:
     """The fastest rows, leaving out those that cut the same axes as two faster ones."""
     seen: dict[bytes, int] = {}
     chosen: list[int] = []
@@ -158,7 +169,7 @@ def _varied(ways: Ints, order: Ints, count: int = 6) -> list[int]:
         seen[pattern] = seen.get(pattern, 0) + 1
         if seen[pattern] <= 2:
             chosen.append(row)
-        if len(chosen) == count:
+        if len(chosen) == NEARBY_PLANS:
             break
     return chosen
 

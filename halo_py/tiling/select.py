@@ -15,9 +15,10 @@ import numpy as np
 
 from halo_py.ir.space import Kernel
 from halo_py.ir.work import PartialsWork
-from halo_py.tiling.cost import class_cycles, spread_elements
+from halo_py.tiling.cost import class_cycles
 from halo_py.tiling.exchange_cost import MovePrice, exchange_cycles, price_move
 from halo_py.tiling.mapping import TileMapping
+from halo_py.tiling.operand_cost import COPY_BYTES, Lying, spread_elements
 from halo_py.tiling.plan import Cycles, KernelPlan, Placement, Split
 from halo_py.tiling.search import nearby, plan_of, plans
 from halo_py.tiling.vertex_cost import cycles as vertex_cycles
@@ -25,8 +26,8 @@ from halo_py.tiling.vertex_cost import cycles as vertex_cycles
 if TYPE_CHECKING:
     from halo_py.targets import Chip
 
-COPY_BYTES = 128
-"""A free operand (weights) of which every tile needs at most so many bytes lies on all of them: nothing moves."""
+TRUST = 0.25
+"""An estimated exchange is hardly ever overestimated by more than this part of it."""
 
 UNBALANCED = 4
 """A home derived from what tiles need may hold so many times the mean on one tile; else it is linear."""
@@ -108,24 +109,25 @@ def _choose(call: _Call, follow: TileMapping | None, pinned: Split | None) -> Ch
     best: Choice | None = None
     for placement in _following(call, follow):
         best = _better(call, best, _priced(call, _following_plan(call, placement), placement))
-    searched = {
-        plan.split: plan
-        for plan in (
-            *nearby(kernel, chip, call.tiles, call.bytes_limit),
-            *plans(kernel, chip, call.tiles, call.bytes_limit),
-        )
-    }
-    for plan in sorted(searched.values(), key=_hopeful):
-        if best is not None and call.fits(best.plan) and _hopeful(plan) >= best.plan.total_cycles[1]:
-            break
-        best = _better(call, best, _priced(call, plan, Placement(kernel, plan.split, chip.tiles)))
+    lying = tuple(
+        None if home is None else Lying.of(home, access) for access, home in zip(kernel.reads, call.homes, strict=True)
+    )
+    searched = (kernel, chip, call.tiles, call.bytes_limit, lying)
+    for plan in nearby(*searched):
+        best = _tried(call, best, plan)
+    if best is None or not call.fits(best.plan):
+        for plan in plans(*searched):
+            best = _tried(call, best, plan)
     assert best is not None, "every kernel has a plan"
     return best
 
 
-def _hopeful(plan: KernelPlan) -> float:
-    """Nominal cycles if the operands happened to lie so well that half of the exchange were spared."""
-    return float((plan.total_cycles - plan.exchange_cycles / 2)[1])
+def _tried(call: _Call, best: Choice | None, plan: KernelPlan) -> Choice:
+    """The better of the best choice so far and this plan, which is not priced if it is far too slow as estimated."""
+    hopeful = float((plan.total_cycles - TRUST * plan.exchange_cycles)[1])
+    if best is not None and call.fits(best.plan) and hopeful >= best.plan.total_cycles[1]:
+        return best
+    return _better(call, best, _priced(call, plan, Placement(call.kernel, plan.split, call.chip.tiles)))
 
 
 def _better(call: _Call, best: Choice | None, choice: Choice) -> Choice:
