@@ -60,6 +60,7 @@ def _spread(x: Numbers, w: Numbers, window: Window, group: int) -> Numbers:
     """Every x[i] times every w[k], added at stride*i + dilation*k: the transposed convolution before cropping."""
     images, _, *field = x.shape
     x = x.reshape(images, group, -1, *field)
+    columns = x.reshape(images, group, x.shape[2], -1)
     w = w.reshape(group, -1, *w.shape[1:])
     sizes = [s * (size - 1) + window.reach(d) for d, (s, size) in enumerate(zip(window.strides, field, strict=True))]
     made: Numbers = np.zeros((images, group, w.shape[2], *sizes), x.dtype)
@@ -68,7 +69,8 @@ def _spread(x: Numbers, w: Numbers, window: Window, group: int) -> Numbers:
             slice(k * d, k * d + (size - 1) * s + 1, s)
             for k, d, s, size in zip(position, window.dilations, window.strides, field, strict=True)
         )
-        made[(..., *region)] += np.einsum("ngc...,gco->ngo...", x, w[(..., *position)], optimize=True)
+        weights = w[(..., *position)].swapaxes(1, 2)
+        made[(..., *region)] += np.matmul(weights, columns).reshape(images, group, -1, *field)
     return made.reshape(images, -1, *sizes)
 
 

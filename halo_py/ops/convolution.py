@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -59,15 +60,14 @@ def correlate(x: Numbers, w: Numbers, window: Window, group: int) -> Numbers:
     images, channels = x.shape[:2]
     x = x.reshape(images, group, channels // group, *x.shape[2:])
     w = w.reshape(group, w.shape[0] // group, *w.shape[1:])
-    made: Numbers = np.zeros((images, group, w.shape[1], *out), np.result_type(x, w))
+    made: Numbers = np.zeros((images, group, w.shape[1], prod(out)), np.result_type(x, w))
     for position in np.ndindex(*window.kernel):
         region = tuple(
             slice(k * d, k * d + (size - 1) * s + 1, s)
             for k, d, s, size in zip(position, window.dilations, window.strides, out, strict=True)
         )
-        shifted = x[(slice(None),) * 3 + region]
-        weights = w[(slice(None),) * 3 + position]
-        made += np.einsum("ngc...,goc->ngo...", shifted, weights, optimize=True)
+        shifted = x[(..., *region)].reshape(images, group, channels // group, -1)
+        made += np.matmul(w[(..., *position)], shifted)
     return made.reshape(images, -1, *out)
 
 

@@ -151,9 +151,11 @@ def _patches(
 def _depthwise(patches: Array, w: Array, rank: int) -> Array:
     """One channel in and out per group: a sum over window positions, without gathering patches."""
     made = np.zeros((*patches.shape[:2], 1, *patches.shape[3 + rank :]), patches.dtype)
+    term = np.empty_like(made)
     for position in np.ndindex(*w.shape[3:]):
-        weight = w[(slice(None), slice(None), 0, *position)]
-        made += patches[(slice(None), slice(None), slice(None), *position)] * weight.reshape(-1, *(1,) * (rank + 1))
+        weight = w[(slice(None), slice(None), 0, *position)].reshape(-1, *(1,) * (rank + 1))
+        np.multiply(patches[(slice(None), slice(None), slice(None), *position)], weight, out=term)
+        made += term
     return made
 
 
