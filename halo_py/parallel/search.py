@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from halo_py.bsp.lower import LoweringCache, lower_stage
 from halo_py.bsp.program import HostCall, InterIpuCopy, Program, StageProgram
-from halo_py.bsp.timing import program_time
+from halo_py.bsp.timing import program_time, stage_time
 from halo_py.parallel.cuts import Chain, balanced_cuts, stage_graphs
 from halo_py.parallel.plan import Objective, ParallelPlan, Pins, plans_for
 from halo_py.targets.machine import NOMINAL
@@ -21,13 +21,22 @@ if TYPE_CHECKING:
     from halo_py.bsp.options import LoweringOptions
     from halo_py.bsp.timing import ProgramTime
     from halo_py.ir.graph import Graph, Node
-    from halo_py.targets import System
+    from halo_py.targets import Chip, System
 
 MOST_MICRO_BATCHES_TRIED = 5
 """Micro-batch sizes lowered at most: the largest first, then smaller ones until one fits."""
 
 WEIGHT_ROOMS = (0.75, 0.55, 0.4, 0.3)
 """Shares of the tile memory that weights may take when cutting, tried in turn until the lowered account fits."""
+
+
+FEWER_TILES = 4
+"""Each time fewer tiles are tried, it is this many times fewer."""
+
+FEWEST_TILES = 4
+
+SHARED_OUT = 0.66
+"""Fewer, larger vertices do the same work in about this share of the cycles at best: each has a fixed cost."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,7 +167,7 @@ class ParallelSearch:
         if found is None:
             self.on_progress(f"micro-batch {micro_batch}")
             graph = self.graph_at(micro_batch)
-            found = graph, lower_stage(graph, self.system.chip, self.options, self.cache)
+            found = graph, lower_on_fewer_tiles_too(graph, self.system.chip, self.options, self.cache)
             self._whole[micro_batch] = found
         return found
 
@@ -207,6 +216,22 @@ class ParallelSearch:
             )
             stages.append(replace(stage, ipu=number))
         return tuple(stages), _copies_between(graphs)
+
+
+def lower_on_fewer_tiles_too(graph: Graph, chip: Chip, options: LoweringOptions, cache: LoweringCache) -> StageProgram:
+    """The fastest lowering on all tiles, a quarter of them, a sixteenth and so on; those that fit come first.
+
+    Small programs are bound by syncs and exchange, not by computing. A number of tiles is tried only as long as the
+    work shared out over them could beat the best program so far.
+    """
+    best = lower_stage(graph, chip, options, cache)
+    busy = SHARED_OUT * sum(step.busy_tile_cycles for step in stage_time(best, chip).steps)
+    tiles = options.tiles // FEWER_TILES
+    while tiles >= FEWEST_TILES and not options.pinned and busy / tiles < float(best.cycles[NOMINAL]):
+        other = lower_stage(graph, chip, replace(options, tiles=tiles), cache)
+        best = min((best, other), key=lambda stage: (not stage.memory.fits, float(stage.cycles[NOMINAL])))
+        tiles //= FEWER_TILES
+    return best
 
 
 def _copies_between(graphs: Sequence[Graph]) -> tuple[InterIpuCopy, ...]:

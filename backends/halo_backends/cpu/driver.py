@@ -47,13 +47,14 @@ class CpuBackend:
 
     def compile(self, model: Graph | Path, device: str, options: Options) -> CpuProgram:
         from halo_backends.cpu.engine import compile_graph
+        from halo_py.passes.pipelines import pipeline
 
         for name in options:
             if name not in _OPTIONS:
                 raise UsageError(f"device {DEVICE!r} has no option {name!r}", hint=f"it has {', '.join(_OPTIONS)}")
         if isinstance(model, Path):
             model = load_model(model, import_options(options, keep_symbolic=True))
-        return compile_graph(model, options.get("threads"))
+        return compile_graph(pipeline("cpu").run(model), options.get("threads"))
 
     def owns(self, artefact: object) -> bool:
         # By name, so that asking does not import ONNX Runtime.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -24,13 +24,15 @@ if TYPE_CHECKING:
 class Piece:
     """Part of a wanted box that one tile sends: [low, high) in the view both ends share.
 
-    `part` numbers the partial sum it belongs to (0 when there is only one).
+    `part` numbers the partial sum it belongs to (0 when there is only one). `shift` displaces the box at the source;
+    a correct program never does (mutation tests do).
     """
 
     source: int
     low: tuple[int, ...]
     high: tuple[int, ...]
     part: int = 0
+    shift: tuple[int, ...] | None = None
 
     @property
     def elements(self) -> int:
@@ -84,7 +86,12 @@ def _copy(piece: Piece | FlatPiece, value: TiledValue, buffer: Array, base: tupl
         target = buffer[piece.part, ...].reshape(-1)
         target[piece.target_positions] = value.arrays[row].reshape(-1)[piece.source_positions]
         return len(piece.target_positions)
-    contents = value.block(piece.source, piece.low, piece.high)
+    shift = piece.shift or (0,) * len(piece.low)
+    contents = value.block(
+        piece.source,
+        tuple(a + s for a, s in zip(piece.low, shift, strict=True)),
+        tuple(b + s for b, s in zip(piece.high, shift, strict=True)),
+    )
     part = tuple(slice(a - o, b - o) for a, b, o in zip(piece.low, piece.high, base, strict=True))
     target = buffer[piece.part, ...]
     if any(cut.start < 0 or cut.stop > size for cut, size in zip(part, target.shape, strict=True)):
@@ -177,10 +184,3 @@ def _flat_multicasts(home: TileMapping, need: TileMapping) -> list[Multicast]:
         )
         result.append(Multicast(tuple(targets[number]), low, high, pieces))
     return result
-
-
-def without_piece(multicast: Multicast, target: int, piece: int) -> tuple[Multicast, Multicast]:
-    """The multicast to everyone but `target`, and one to `target` alone that lacks a piece (for mutation tests)."""
-    rest = replace(multicast, targets=tuple(tile for tile in multicast.targets if tile != target))
-    lost = tuple(entry for index, entry in enumerate(multicast.pieces) if index != piece)
-    return rest, replace(multicast, targets=(target,), pieces=lost)
