@@ -224,12 +224,14 @@ def lower_on_fewer_tiles_too(graph: Graph, chip: Chip, options: LoweringOptions,
     Small programs are bound by syncs and exchange, not by computing. A number of tiles is tried only as long as the
     work shared out over them could beat the best program so far.
     """
-    best = lower_stage(graph, chip, options, cache)
-    busy = SHARED_OUT * sum(step.busy_tile_cycles for step in stage_time(best, chip).steps)
+    best = latest = lower_stage(graph, chip, options, cache)
     tiles = options.tiles // FEWER_TILES
-    while tiles >= FEWEST_TILES and not options.pinned and busy / tiles < float(best.cycles[NOMINAL]):
-        other = lower_stage(graph, chip, replace(options, tiles=tiles), cache)
-        best = min((best, other), key=lambda stage: (not stage.memory.fits, float(stage.cycles[NOMINAL])))
+    while tiles >= FEWEST_TILES and not options.pinned:
+        busy = sum(step.busy_tile_cycles for step in stage_time(latest, chip).steps)
+        if SHARED_OUT * busy / tiles >= float(best.cycles[NOMINAL]):
+            break
+        latest = lower_stage(graph, chip, replace(options, tiles=tiles), cache)
+        best = min((best, latest), key=lambda stage: (not stage.memory.fits, float(stage.cycles[NOMINAL])))
         tiles //= FEWER_TILES
     return best
 
