@@ -166,14 +166,15 @@ def _known_integers(args: InferArgs, index: int) -> ShapeValue | None:
 
 
 def refuse_types(args: TileArgs) -> Refusal | None:
-    """Why tiles cannot hold these operands or results: strings, complex numbers, no elements; None if they can."""
+    """Why tiles cannot hold these operands or results: strings, complex numbers, no elements; None if they can.
+
+    Operands after the first may be empty (no axes).
+    """
     for type in (*args.types, *args.output_types):
-        if type is None:
-            continue
-        if type.dtype is DType.STRING or type.dtype.is_complex:
+        if type is not None and (type.dtype is DType.STRING or type.dtype.is_complex):
             return Refusal(f"{type.dtype.text} elements do not run on tiles")
-        if type.elements == 0:
-            return Refusal("a tensor without elements needs no tiles")
+    if any(type is not None and type.elements == 0 for type in (*args.types[:1], *args.output_types)):
+        return Refusal("a tensor without elements needs no tiles")
     return None
 
 
