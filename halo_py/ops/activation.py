@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from halo_py.ir.op import Sample, op
+from halo_py.ir.op import InferArgs, Sample, op
 from halo_py.ops.sampling import floats, integers
 from halo_py.ops.scalar_op import Elementwise
-from halo_py.types import DType
+from halo_py.types import DType, Type
 
 
 class Activation(Elementwise):
@@ -167,3 +167,25 @@ class PRelu(Activation):
         half = DType.FLOAT16
         yield Sample(cls(), (floats(4, 2, 3, 5, dtype=half), floats(5, 1, dtype=half)))
         yield Sample(cls(), (integers(6, 4, 5), integers(7, 5, low=2, high=4)))
+
+
+@op("swiglu", onnx="SwiGLU", since=28)
+class SwiGLU(Activation):
+    """a sigmoid(alpha a) b: a gate times a value of the same shape."""
+
+    arity = 2
+
+    alpha: float = 1.0
+
+    def infer(self, args: InferArgs) -> tuple[Type, ...]:
+        gate, value = args.shape(0), args.shape(1)
+        if gate is not None and value is not None and gate != value:
+            raise args.error(f"the operands must have one shape, found {args.tensor(0)} and {args.tensor(1)}")
+        return super().infer(args)
+
+    @classmethod
+    def samples(cls) -> Iterable[Sample]:
+        yield Sample(cls(), (floats(0, 3, 7), floats(1, 3, 7)))
+        yield Sample(cls(alpha=1.7), (floats(2, 2, 3, 5), floats(3, 2, 3, 5)))
+        half = DType.FLOAT16
+        yield Sample(cls(), (floats(4, 9, dtype=half), floats(5, 9, dtype=half)))

@@ -272,6 +272,7 @@ def _functions() -> dict[str, ScalarFunction]:
     put("hard_sigmoid", _one_with(lambda x, p: np.clip(p["alpha"] * x + p["beta"], 0, 1)), "mul", "add", "clamp")
     put("hard_swish", _one(lambda x: x * np.clip(x / 6 + 0.5, 0, 1)), "mul", "add", "clamp", "mul")
     put("swish", _one_with(lambda x, p: x * sigmoid(p["alpha"] * x)), "swish")
+    put("swiglu", _two_with(lambda a, b, p: a * sigmoid(p["alpha"] * a) * b), "swish", "mul")
     put("softplus", _one(_softplus), "exp", "add", "log")
     put("softsign", _one(lambda x: x / (1 + np.abs(x))), "abs", "add", "div")
     put("mish", _one(_mish), "exp", "add", "log", "tanh", "mul")
