@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -61,9 +62,10 @@ def _contents(path: Path) -> Array | dict[str, Array]:
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError as error:
         raise UsageError("there is no such file", Where(str(path)), "--input takes NAME=FILE.npy") from error
-    except (OSError, ValueError, EOFError, KeyError) as error:
-        hint = "save it with numpy.save or numpy.savez"
-        raise UsageError(f"is no .npy or .npz file that can be read: {error}", Where(str(path)), hint) from error
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
+        hint = "save an array of numbers with numpy.save or numpy.savez"
+        message = "is no .npy or .npz file, is damaged, or holds Python objects, which are never unpickled"
+        raise UsageError(message, Where(str(path)), hint) from error
 
 
 def _fitted(name: str, array: Array, type: Type | None, say: Say) -> Array:

@@ -144,10 +144,15 @@ def _make_folder(folder: Path) -> None:
 
 def _run(asked: _Asked) -> tuple[str, Result]:
     """The device's name and what the run gave."""
+    from halo_py.archive import read_archive
+    from halo_py.executable import FORMAT, KIND
     from odla.driver import archive_kind
 
-    saved = asked.file.is_file() and archive_kind(asked.file, _head(asked.file)) is not None
-    return _run_saved(asked) if saved or asked.file.suffix == ".halo" else _run_model(asked)
+    if asked.file.is_file() and archive_kind(asked.file, _head(asked.file)) is not None:
+        return _run_saved(asked)
+    if asked.file.suffix == ".halo":
+        read_archive(asked.file, KIND, FORMAT)  # says what is wrong with it
+    return _run_model(asked)
 
 
 def _head(file: Path) -> bytes:

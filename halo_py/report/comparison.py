@@ -35,6 +35,9 @@ def print_comparison(document: Document, console: Console) -> None:
     console.print(Text(document["model"], style="bold").append(headline, style="not bold"))
     console.print()
     console.print(_table(document["rows"]))
+    for row in document["rows"]:
+        if "error" in row:
+            console.print(Text(f"{label(row)}: {row['error']}", style="yellow"))
     console.print()
     console.print(_bars(document["rows"], console))
 
@@ -47,7 +50,7 @@ def _table(rows: Sequence[Document]) -> Table:
     for row in rows:
         if "error" in row:
             batch = "" if row["batch"] is None else f"{row['batch']:,}"
-            table.add_row(row["target"], batch, "", Text(row["error"], style="yellow"), *([""] * 5))
+            table.add_row(row["target"], batch, "", Text("no plan", style="yellow"), *([""] * 5))
         else:
             table.add_row(row["target"], *_cells(row["facts"]))
     return table
