@@ -59,6 +59,11 @@ def candidates(kernel: Kernel, tiles: int) -> Ints:
     return np.concatenate([small, large[np.prod(large, axis=1) > EXHAUSTIVE_TILES]])
 
 
+def all_candidates(kernel: Kernel, tiles: int) -> Ints:
+    """The same without thinned menus: many more, for judging what thinning costs."""
+    return combinations([distinct_ways(count, tiles) for count in _grains(kernel)], tiles)
+
+
 def _grains(kernel: Kernel) -> list[int]:
     """Grains per axis, 1 for an axis that may not be cut."""
     return [

@@ -72,9 +72,14 @@ class PinnedKernel:
     axes: tuple[str, ...]
     follows: tuple[int, int] | None = None
 
+    @staticmethod
+    def of(kernel: Kernel, split: Split, follows: tuple[int, int] | None = None) -> PinnedKernel:
+        """The entry that pins this kernel as it is cut now."""
+        return PinnedKernel(split, axis_names(kernel), follows)
+
     def problem(self, kernel: Kernel, tiles: int) -> str | None:
         """Why `kernel` cannot be cut so on a machine of `tiles`, or None."""
-        names = tuple(axis.name for axis in kernel.axes)
+        names = axis_names(kernel)
         if self.axes != names:
             return f"axes are {', '.join(names)}, not {', '.join(self.axes)}"
         if self.split.tiles > tiles and self.follows is None:
@@ -88,6 +93,12 @@ class PinnedKernel:
             if ways > grains or steps > -(-grains // ways):
                 return f"axis {axis.name!r} has only {grains} pieces to share out"
         return None
+
+
+def axis_names(kernel: Kernel) -> tuple[str, ...]:
+    """Names of a kernel's axes, each once: a repeated name is followed by the number of its axis."""
+    names = [axis.name for axis in kernel.axes]
+    return tuple(name if names.index(name) == number else f"{name}#{number}" for number, name in enumerate(names))
 
 
 def _no_stages() -> Mapping[str, int]:

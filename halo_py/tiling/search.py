@@ -61,6 +61,11 @@ def plan_of(kernel: Kernel, chip: Chip, split: Split) -> KernelPlan:
     return _plan(price(kernel, chip, ways, steps), ways, steps, 0, split)
 
 
+def clear_searches() -> None:
+    """Forgets all searches (benchmarks)."""
+    _search.cache_clear()
+
+
 @lru_cache(maxsize=4096)
 def _search(
     kernel: Kernel, chip: Chip, tiles: int, bytes_limit: int | None, lying: tuple[Lying | None, ...]

@@ -32,7 +32,7 @@ TRUST = 0.25
 UNBALANCED = 4
 """A home derived from what tiles need may hold so many times the mean on one tile; else it is linear."""
 
-_CACHE_SIZE = 2048
+_CACHE_SIZE = 256
 _cache: dict[object, Choice] = {}
 
 
@@ -88,6 +88,11 @@ def choose(
             _cache.pop(next(iter(_cache)))
         found = _cache[key] = _choose(_Call(kernel, homes, chip, tiles, bytes_limit), follow, pinned)
     return found
+
+
+def clear_choices() -> None:
+    """Forgets all choices (benchmarks)."""
+    _cache.clear()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -128,6 +129,17 @@ def test_kernels_are_checked_against_the_plan() -> None:
     for plan in wrong:
         with pytest.raises(UsageError, match=r"plan.toml.*kernels: node 'node', kernel 0"):
             plan.check_kernel("node", 0, kernel, 16)
+
+
+def test_axes_of_equal_names_are_told_apart(tmp_path: Path) -> None:
+    kernel = matmul(2, 4, 8, 16)
+    twins = replace(kernel, axes=tuple(replace(axis, name="d") for axis in kernel.axes))
+    split = Split((2, 1, 4, 1), (1, 1, 1, 1), (3, 2, 1, 0))
+    plan = PinnedPlan(kernels={"node": (PinnedKernel.of(twins, split),)})
+    write_plan(plan, tmp_path / "plan.toml")
+    read = read_plan(tmp_path / "plan.toml")
+    read.check_kernel("node", 0, twins, 16)
+    assert read.splits == {"node": (split,)}
 
 
 class FakeNode:
