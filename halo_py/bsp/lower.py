@@ -236,12 +236,13 @@ class _Stage:
 
     def _settle_operands(self, node: Node, form: TileForm, template: Template) -> None:
         """Operands without a home get the one the template gave them; results lie where it left them."""
+        homes = self.cache.facts(template).homes
         for value, local in zip(node.inputs, form.inputs, strict=True):
-            home = None if local is None else template.homes[local]
+            home = None if local is None else homes.get(local)
             if value is not None and home is not None and value not in self.homes:
                 self._settle(value, home)
         for value, local in zip(node.outputs, form.outputs, strict=False):
-            home = template.homes[local]
+            home = homes.get(local)
             if home is None:
                 raise InternalError(f"result {value.name!r} was given no home", node.where)
             self.homes[value] = home

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from halo_py.bsp.fold import tile_bytes
-from halo_py.bsp.program import Call, MemoryAccount, Rename
+from halo_py.bsp.program import Call, MemoryAccount
 from halo_py.types import TensorType
 
 if TYPE_CHECKING:
+    from halo_py.bsp.facts import TemplateFacts
     from halo_py.bsp.lower import LoweringCache
     from halo_py.bsp.pricing import Pricing
     from halo_py.bsp.program import Superstep
@@ -54,7 +55,9 @@ class _Ranges:
         self.last[root] = max(self.last.get(root, step), step)
 
 
-def live_ranges(graph: Graph, steps: Sequence[Superstep], homes: Homes, tiles: int) -> list[LiveRange]:
+def live_ranges(
+    graph: Graph, steps: Sequence[Superstep], homes: Homes, cache: LoweringCache, tiles: int
+) -> list[LiveRange]:
     """Ranges of everything but constants and states. Graph inputs live from the start, outputs to the end."""
     ranges = _Ranges()
     always = always_live_values(graph)
@@ -63,7 +66,7 @@ def live_ranges(graph: Graph, steps: Sequence[Superstep], homes: Homes, tiles: i
     for number, step in enumerate(steps):
         for call in step.calls:
             if isinstance(call, Call):
-                _note_views(call, ranges)
+                _note_views(call, cache.facts(call.template), ranges)
             for value in (*call.node.inputs, *call.node.outputs):
                 if value is not None:
                     ranges.touch(value, number)
@@ -88,16 +91,13 @@ def value_tile_bytes(value: Value, home: TileMapping, tiles: int) -> Ints:
     return tile_bytes(home, value.type.dtype.bits, tiles)
 
 
-def _note_views(call: Call, ranges: _Ranges) -> None:
+def _note_views(call: Call, facts: TemplateFacts, ranges: _Ranges) -> None:
     """Results that are views of an operand share its bytes."""
-    source = {step.result: step.source for step in call.template.steps if isinstance(step, Rename)}
-    for local in call.template.form.outputs:
-        root = local
-        while root in source:
-            root = source[root]
-        bound, viewed = call.bindings.get(local), call.bindings.get(root)
-        if root != local and bound is not None and viewed is not None:
-            ranges.root[bound] = ranges.of(viewed)
+    operands = dict(zip(facts.form.inputs, call.node.inputs, strict=False))
+    for local, value in zip(facts.form.outputs, call.node.outputs, strict=False):
+        viewed = operands.get(facts.views.get(local))
+        if viewed is not None:
+            ranges.root[value] = ranges.of(viewed)
 
 
 def always_live(
@@ -143,7 +143,7 @@ def memory_account(
     tiles = pricing.tiles
     classes = always_live(graph, steps, homes, cache, pricing)
     fixed = np.sum(list(classes.values()), axis=0)
-    ranges = live_ranges(graph, steps, homes, tiles)
+    ranges = live_ranges(graph, steps, homes, cache, tiles)
     count = max(len(steps), 1)
     born: list[list[LiveRange]] = [[] for _ in range(count)]
     dead: list[list[LiveRange]] = [[] for _ in range(count)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -33,15 +33,12 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Pricing:
-    """Plans and prices for one chip; placements of equal kernels with equal splits are one object."""
+    """Plans and prices for one chip."""
 
     chip: Chip
     options: LoweringOptions
     chooser: Chooser | None = None
     """Answers a placement instead of the search (tests)."""
-    _placements: dict[tuple[Kernel, Split], Placement] = field(
-        default_factory=dict["tuple[Kernel, Split]", "Placement"]
-    )
 
     @property
     def tiles(self) -> int:
@@ -72,11 +69,11 @@ class Pricing:
         limit = int(self.options.temporary_share * self.chip.bytes_per_tile)
         placement = choose(kernel, homes, movable, self.chip, self.options.tiles, limit, follow).placement
         if placement.given is None:
-            return self._regular(kernel, placement.split), Decision(placement.split)
+            return placement, Decision(placement.split)
         return placement, Decision(placement.split, self._followed(kernel, placement, homes, follow))
 
     def _regular(self, kernel: Kernel, split: Split) -> Placement:
-        return self._placements.setdefault((kernel, split), Placement(kernel, split, self.tiles))
+        return Placement(kernel, split, self.tiles)
 
     def _followed(
         self, kernel: Kernel, placement: Placement, homes: Homes, follow: TileMapping | None

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from halo_py.bsp.facts import PricedStep, busiest, cycles_by_tile
-from halo_py.bsp.fold import Spent, control_cycles
-from halo_py.bsp.program import Call, Compute, Exchange, HostCall, Superstep
-from halo_py.tiling.exchange_cost import MovePrice
+from halo_py.bsp.facts import ComputePhase, ExchangePhase, Phase
+from halo_py.bsp.fold import Spent
+from halo_py.bsp.program import Call, HostCall, Superstep
 
 if TYPE_CHECKING:
     from halo_py.bsp.lower import LoweringCache
@@ -36,7 +34,7 @@ def supersteps(calls: Sequence[Call | HostCall], cache: LoweringCache, pricing: 
             steps.append(_host_step(first, pricing))
             continue
         group = [first]
-        if pricing.options.share_supersteps and cache.facts(first.template).steps is not None:
+        if pricing.options.share_supersteps and cache.facts(first.template).phases is not None:
             _take_companions(group, waiting, cache, pricing)
         spent = spent_together([call.template for call in group], cache, pricing)
         steps.append(Superstep(tuple(group), spent.total, spent.compute, spent.exchange, spent.sync))
@@ -51,53 +49,44 @@ def spent_together(templates: Sequence[Template], cache: LoweringCache, pricing:
     key = tuple(id(template) for template in templates)
     found = cache.merged.get(key)
     if found is None:
-        found = cache.merged[key] = _merge([cache.facts(template).steps or () for template in templates], pricing)
+        found = cache.merged[key] = _merge([cache.facts(template).phases or () for template in templates], pricing)
     return cast("Spent", found)
 
 
-def _merge(programs: Sequence[Sequence[PricedStep]], pricing: Pricing) -> Spent:
+def _merge(programs: Sequence[Sequence[Phase]], pricing: Pricing) -> Spent:
     total = Spent.nothing()
     none = np.zeros(3)
-    for prices, computes in _phases(programs):
-        if prices is not None:
+    for exchanges, computes in _together(programs):
+        if exchanges:
             sync = pricing.chip.scenarios("sync_internal_cycles")
-            total = total + Spent(none, pricing.exchange_cycles(prices), sync)
+            cycles = pricing.exchange_cycles([phase.price for phase in exchanges])
+            total = total + Spent(none, cycles, sync)
         if computes:
-            by_tile = np.sum([cycles_by_tile(step, pricing.tiles) for step in computes], axis=0)
-            control = np.max([control_cycles(step, pricing.chip) for step in computes], axis=0)
-            total = total + Spent(busiest(by_tile), none, control)
+            by_tile = np.zeros((pricing.tiles, 3))
+            for phase in computes:
+                phase.add_to(by_tile)
+            control = np.max([phase.control for phase in computes], axis=0)
+            total = total + Spent(by_tile.max(axis=0), none, control)
     return total
 
 
-@dataclass(slots=True)
-class _Cursor:
-    steps: Sequence[PricedStep]
-    at: int = 0
-
-    def take(self, kind: type[Exchange | Compute]) -> PricedStep | None:
-        """The next step if it is of this kind."""
-        if self.at < len(self.steps) and isinstance(self.steps[self.at].step, kind):
-            self.at += 1
-            return self.steps[self.at - 1]
-        return None
-
-    @property
-    def done(self) -> bool:
-        return self.at >= len(self.steps)
-
-
-def _phases(
-    programs: Sequence[Sequence[PricedStep]],
-) -> list[tuple[list[MovePrice] | None, list[Compute]]]:
-    """Exchange and compute phases in which each program does its next step if it is of the phase's kind."""
-    cursors = [_Cursor(steps) for steps in programs]
-    phases: list[tuple[list[MovePrice] | None, list[Compute]]] = []
-    while not all(cursor.done for cursor in cursors):
-        exchanges = [found for cursor in cursors if (found := cursor.take(Exchange)) is not None]
-        computes = [found.step for cursor in cursors if (found := cursor.take(Compute)) is not None]
-        prices = [price for found in exchanges for price in found.prices] if exchanges else None
-        phases.append((prices, [step for step in computes if isinstance(step, Compute)]))
-    return phases
+def _together(programs: Sequence[Sequence[Phase]]) -> list[tuple[list[ExchangePhase], list[ComputePhase]]]:
+    """Common exchanges and computes: in each, every program does its next phase if it is of the kind."""
+    queues = [list(reversed(phases)) for phases in programs]
+    common: list[tuple[list[ExchangePhase], list[ComputePhase]]] = []
+    while any(queues):
+        exchanges: list[ExchangePhase] = []
+        computes: list[ComputePhase] = []
+        for queue in queues:
+            if queue and isinstance(phase := queue[-1], ExchangePhase):
+                exchanges.append(phase)
+                queue.pop()
+        for queue in queues:
+            if queue and isinstance(phase := queue[-1], ComputePhase):
+                computes.append(phase)
+                queue.pop()
+        common.append((exchanges, computes))
+    return common
 
 
 def _take_companions(group: list[Call], waiting: list[Call | HostCall], cache: LoweringCache, pricing: Pricing) -> None:
@@ -110,7 +99,7 @@ def _take_companions(group: list[Call], waiting: list[Call | HostCall], cache: L
         fits = (
             isinstance(other, Call)
             and not any(value in unmade for value in other.node.inputs)
-            and cache.facts(other.template).steps
+            and cache.facts(other.template).phases
             and _saves(group, other, cache, pricing)
         )
         if fits and isinstance(other, Call):

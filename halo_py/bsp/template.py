@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from halo_py.bsp.facts import Flags, PricedStep, TemplateFacts
+from halo_py.bsp.facts import ComputePhase, ExchangePhase, Flags, Phase, TemplateFacts
 from halo_py.bsp.fold import spent_in, tile_bytes
 from halo_py.bsp.liveness import Lifetimes
 from halo_py.bsp.program import (
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from halo_py.tiling.plan import Placement, Split
 
 BodyStep = Exchange | Compute | Rename
+_Priced = tuple[Exchange | Compute, "tuple[MovePrice, ...]"]
+"""A step with the price of each move if it is an exchange."""
 
 CARRY_ATTEMPTS = 3
 """How often a loop body is lowered again to make a carried value arrive where it started."""
@@ -59,7 +61,7 @@ class _Emitted:
 
     calls: list[Kernel] = field(default_factory=list[Kernel])
     homes: dict[int, TileMapping] = field(default_factory=dict[int, TileMapping])
-    priced: list[PricedStep] = field(default_factory=list[PricedStep])
+    priced: list[_Priced] = field(default_factory=list["_Priced"])
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
 
     def copy(self) -> _Emitted:
@@ -122,22 +124,29 @@ class TemplateBuilder:
     def build(self) -> tuple[Template, TemplateFacts]:
         """The template and its per-tile facts.
 
-        Homes of the operands that had none are in the template; an operand that nothing read stays without one (unless
-        it is a result too).
+        Homes of the operands that had none are in the facts; an operand that nothing read stays without one (unless it
+        is a result too). The body is not kept: whoever wants to run the template has it made again.
         """
+        body = self.body()
+        has_loop = any(isinstance(step, Loop) for step in body.steps)
+        facts = self._facts(body, has_loop=has_loop)
+        return self._template(body, facts), facts
+
+    def body(self) -> TemplateBody:
+        """Lowers the form, step by step."""
         steps: list[TemplateStep] = []
-        has_loop = False
         for step in self.form.steps:
             if isinstance(step, Repeat):
-                has_loop = True
                 steps.extend(self._repeat(step))
             else:
                 steps.extend(self._step(step, None))
         for local in self.form.outputs:
             if self._home(local) is None:
                 self._place(local, self.pricing.linear(self.form.values[local]))
-        facts = self._facts(has_loop)
-        return self._template(tuple(steps), facts), facts
+        homes = tuple(
+            self.input_homes.get(local, self.emitted.homes.get(local)) for local in range(len(self.form.values))
+        )
+        return TemplateBody(self.form, tuple(self.emitted.calls), homes, tuple(steps))
 
     # homes ------------------------------------------------------------------------------------------------------
 
@@ -282,7 +291,7 @@ class TemplateBuilder:
                 bits = self.form.values[move.value].dtype.bits
                 copy = tile_bytes(move.need, bits, self.pricing.tiles) // self.serial_steps.get(move, 1)
                 lifetimes.temporary(copy, phases=1, until_end_of_loop=until_end_of_loop)
-        self.emitted.priced.append(PricedStep(made, prices))
+        self.emitted.priced.append((made, prices))
         return made
 
     def _vertices(self, kernel: Kernel, number: int, call: KernelCall, placement: Placement) -> Compute:
@@ -304,7 +313,7 @@ class TemplateBuilder:
         cycles = group.class_cycles.max(axis=0, initial=0.0)
         busy = float(np.dot(group.class_counts, group.class_cycles[:, NOMINAL]))
         made = Compute((group,), cycles, busy)
-        self.emitted.priced.append(PricedStep(made))
+        self.emitted.priced.append((made, ()))
         return made
 
     def _combine(self, kernel: Kernel, number: int, call: KernelCall, placement: Placement) -> list[BodyStep]:
@@ -431,23 +440,40 @@ class TemplateBuilder:
 
     # results ----------------------------------------------------------------------------------------------------
 
-    def _facts(self, has_loop: bool) -> TemplateFacts:
-        tiles = self.pricing.tiles
+    def _facts(self, body: TemplateBody, *, has_loop: bool) -> TemplateFacts:
+        tiles, chip = self.pricing.tiles, self.pricing.chip
         vertices = np.zeros(tiles, np.int64)
         exchange_code = np.zeros(tiles, np.float64)
         codelets: dict[str, Flags] = {}
-        for priced in self.emitted.priced:
-            for price in priced.prices:
-                exchange_code += self.pricing.exchange_code(price)
-            if isinstance(priced.step, Compute):
-                for group in priced.step.groups:
-                    name, numbers = self._codelet(group)
-                    vertices[numbers] += 1
-                    codelets.setdefault(name, np.zeros(tiles, bool))[numbers] = True
+        phases: list[Phase] = []
+        for step, prices in self.emitted.priced:
+            if isinstance(step, Exchange):
+                phase = ExchangePhase.of(prices)
+                exchange_code += self.pricing.exchange_code(phase.price)
+                phases.append(phase)
+                continue
+            phases.append(ComputePhase.of(step, chip))
+            for group in step.groups:
+                name, numbers = self._codelet(group)
+                vertices[numbers] += 1
+                codelets.setdefault(name, np.zeros(tiles, bool))[numbers] = True
         outside = {local for local in (*self.form.inputs, *self.form.outputs) if local is not None}
-        temporary = self.emitted.lifetimes.peak(outside, tiles)
-        steps = None if has_loop else tuple(self.emitted.priced)
-        return TemplateFacts(steps, temporary, vertices, np.ceil(exchange_code).astype(np.int64), codelets)
+        roots = {local: self._root(local) for local in self.form.outputs}
+        return TemplateFacts(
+            self.form,
+            {local: home for local in outside if (home := body.homes[local]) is not None},
+            {local: root for local, root in roots.items() if root != local},
+            None if has_loop else tuple(phases),
+            self.emitted.lifetimes.peak(outside, tiles),
+            vertices,
+            np.ceil(exchange_code).astype(np.int64),
+            codelets,
+        )
+
+    def _root(self, local: int) -> int:
+        while local in self.view_source:
+            local = self.view_source[local]
+        return local
 
     def _codelet(self, group: VertexGroup | CombineGroup) -> tuple[str, Ints]:
         if isinstance(group, VertexGroup):
@@ -455,18 +481,17 @@ class TemplateBuilder:
             return f"{kernel.codelet.name}/{kernel.write_types[0].text}", group.placement.boxes[0]
         return f"combine:{group.function}/{group.partials_type.text}", group.result.tiles
 
-    def _template(self, steps: tuple[TemplateStep, ...], facts: TemplateFacts) -> Template:
-        homes = tuple(
-            self.input_homes.get(local, self.emitted.homes.get(local)) for local in range(len(self.form.values))
-        )
+    def _template(self, body: TemplateBody, facts: TemplateFacts) -> Template:
         chip = self.pricing.chip
-        spent = spent_in(steps, self.form, homes, chip)
-        body = TemplateBody(self.form, tuple(self.emitted.calls), homes, steps)
-        macs, moved, busy = _counted(steps, self.emitted.calls)
+        spent = spent_in(body.steps, self.form, body.homes, chip)
+        macs, moved, busy = _counted(body.steps, self.emitted.calls)
+        taken = tuple(self.taken)
+        replay = tuple(decision for _number, decision in taken)
+        name, form, operands, pricing = self.name, self.form, self.operands, self.pricing
         return Template(
             self.name,
-            lambda: body,
-            tuple(self.taken),
+            lambda: TemplateBuilder(name, form, operands, pricing, replay=replay).body(),
+            taken,
             temporary_bytes=int(facts.temporary.max(initial=0)),
             code_bytes=round(chip.codelet_code_bytes * len(facts.codelets)),
             vertex_bytes=round(chip.vertex_state_bytes * int(facts.vertices.max(initial=0))),
