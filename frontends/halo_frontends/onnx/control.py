@@ -11,7 +11,7 @@ from halo_frontends.onnx.scope import Scope
 from halo_py.errors import ModelError
 from halo_py.ir.builder import GraphBuilder
 from halo_py.ir.graph import Graph, Value
-from halo_py.types import Dim, DType, SequenceType, TensorType, Type, symbol
+from halo_py.types import Dim, DType, OptionalType, SequenceType, TensorType, Type, symbol
 
 if TYPE_CHECKING:
     from halo_frontends.onnx.proto import GraphProto
@@ -117,6 +117,9 @@ class _Generaliser:
             return TensorType(old.dtype, tuple(map(self._dim, old.shape, new.shape)))
         if isinstance(old, SequenceType) and isinstance(new, SequenceType):
             return SequenceType(self.merge(old.element, new.element))
+        if isinstance(old, OptionalType) or isinstance(new, OptionalType):
+            inner = [type.element if isinstance(type, OptionalType) else type for type in (old, new)]
+            return OptionalType(self.merge(inner[0], inner[1]))
         if old != new:
             raise ModelError(f"a carried value enters the body as {old} and leaves it as {new}", self._draft.where)
         return old

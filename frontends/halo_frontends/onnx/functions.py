@@ -33,6 +33,8 @@ class Body:
 
     function: FunctionProto
     attributes: Mapping[str, AttributeProto]
+    sees_caller: bool = False
+    """Whether its nested graphs may read names of the graph that calls it (those that the call brought along)."""
 
 
 class Functions:
@@ -74,10 +76,24 @@ def standard_body(node: NodeProto, draft: Draft, attributes: Mapping[str, Attrib
     elif schema.has_context_dependent_function:
         types = [_type_proto(None if value is None else value.type).SerializeToString() for value in draft.inputs]
         chosen = _newest_at_most(schema.context_dependent_function_opset_versions, version)
-        text = schema.get_context_dependent_function_with_opset_version(chosen, node.SerializeToString(), types)
+        text = schema.get_context_dependent_function_with_opset_version(
+            chosen, _resolved(node, attributes).SerializeToString(), types
+        )
     else:
         return None
-    return Body(FunctionProto.FromString(text), given) if text else None
+    brings_graph = any(attribute.HasField("g") for attribute in attributes.values())
+    return Body(FunctionProto.FromString(text), given, brings_graph) if text else None
+
+
+def _resolved(node: NodeProto, attributes: Mapping[str, AttributeProto]) -> NodeProto:
+    """The node with the values of its attributes in place of references to those of an enclosing function."""
+    copy = NodeProto()
+    copy.CopyFrom(node)
+    del copy.attribute[:]
+    for name, attribute in attributes.items():
+        copy.attribute.add().CopyFrom(attribute)
+        copy.attribute[-1].name = name
+    return copy
 
 
 def _newest_at_most(versions: Sequence[int], version: int) -> int:

@@ -215,7 +215,7 @@ class NodeImporter:
         function, where = body.function, draft.where
         if frame.depth >= _DEEPEST_FUNCTIONS:
             raise ModelError("functions call each other without end", where)
-        scope = Scope(frame.scope.builder)
+        scope = Scope(frame.scope.builder, frame.scope if body.sees_caller else None)
         for name, value in zip_longest(function.input, draft.inputs[: len(function.input)]):
             if value is None:
                 scope.bind_absent(name)

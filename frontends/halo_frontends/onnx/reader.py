@@ -37,7 +37,7 @@ from halo_py.types import DType, TensorType, Type
 if TYPE_CHECKING:
     from halo_frontends.onnx.proto import GraphProto, NodeProto, TensorProto, ValueInfoProto
 
-_OLDEST_OPSET, _NEWEST_OPSET = 7, 28
+_OLDEST_OPSET, _NEWEST_OPSET = 1, 28
 _NATIVE = {"Constant"}
 _NEWEST_IR_VERSION = 14
 _MODEL_TAGS = bytes([0x08, 0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42])
@@ -45,7 +45,7 @@ _MODEL_TAGS = bytes([0x08, 0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42])
 
 
 class OnnxFrontend:
-    """Reads ONNX models of opset 7 and newer."""
+    """Reads ONNX models, opset 7 to 28 completely, older ones as far as their operators have a newer form."""
 
     name = "onnx"
 
@@ -138,7 +138,6 @@ def _check_model(parsed: ParsedModel) -> None:
         raise UnsupportedError(
             f"uses operator set {version}; {_OLDEST_OPSET} to {_NEWEST_OPSET} are supported",
             place,
-            "convert it with onnx.version_converter.convert_version",
         )
 
 

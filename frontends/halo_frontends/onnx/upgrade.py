@@ -1,9 +1,8 @@
 """Older operator sets to the newest: every rule there is, in one place.
 
 A rule (`@below(opset, operators...)`, or `@rebuilt_below` if it adds nodes) rewrites a node of an older model into the
-form that the operators have from `opset` on; a node passes all its rules in ascending order. Models older than opset 7,
-which ONNX Runtime does not run either, are refused before. Sources: the version history in ONNX's Operators.md and
-Changelog.md. Operators that are not named here changed only in the types they take.
+form that the operators have from `opset` on; a node passes all its rules in ascending order. Sources: the version
+history in ONNX's Operators.md and Changelog.md. Operators that are not named here changed only in the types they take.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import numpy as np
 from halo_frontends.onnx.draft import Draft, Maker, constant_like
 from halo_py.errors import ModelError, UnsupportedError
 from halo_py.ir.graph import Value
-from halo_py.types import Dim
+from halo_py.types import Dim, DType
 
 Upgraded = Draft | tuple[Value, ...]
 """The node in its newer form, or the values it came down to."""
@@ -98,6 +97,84 @@ _REDUCTIONS = (
 rebuilt_below(13, "Squeeze", "Unsqueeze", "ReduceSum")(_attribute_to_operand("axes", 1))
 rebuilt_below(18, *_REDUCTIONS)(_attribute_to_operand("axes", 1))
 rebuilt_below(13, "Split")(_attribute_to_operand("split", 1))
+
+
+# -- operators before opset 7 -------------------------------------------------------------------------------------
+
+_BINARY = ("Add", "Sub", "Mul", "Div", "Pow", "And", "Or", "Xor", "Equal", "Greater", "Less")
+
+
+@rebuilt_below(7, *_BINARY)
+def _legacy_broadcast(draft: Draft, maker: Maker) -> Draft:
+    """`axis` aligned the second operand with the first at a chosen dimension: trailing dimensions of 1 do the same."""
+    axis, left, right = draft.integer("axis", -1), draft.rank(0), draft.rank(1)
+    plain = draft.without("axis", "broadcast", "consumed_inputs")
+    if axis < 0 or left is None or right is None or axis + right >= left:
+        return plain
+    return _with_trailing_ones(plain, left - axis - right, maker)
+
+
+@rebuilt_below(7, "PRelu")
+def _legacy_prelu(draft: Draft, maker: Maker) -> Draft:
+    """One slope for all, or one per channel (dimension 1)."""
+    rank, slopes = draft.rank(0), draft.shape(1)
+    plain = draft.without("consumed_inputs")
+    if rank is None or slopes is None or len(slopes) != 1 or slopes == (1,) or rank <= 2:
+        return plain
+    return _with_trailing_ones(plain, rank - 2, maker)
+
+
+def _with_trailing_ones(draft: Draft, count: int, maker: Maker) -> Draft:
+    """Operand 1 with `count` trailing dimensions of 1."""
+    rank = draft.rank(1) or 0
+    axes = _int64(maker, draft, tuple(range(rank, rank + count)), "axes")
+    return draft.reading(draft.value(0), maker.make("Unsqueeze", [draft.value(1), axes], draft))
+
+
+@below(7, "Gemm")
+def _legacy_gemm(draft: Draft) -> Draft:
+    return draft.without("broadcast")
+
+
+@below(7, "BatchNormalization", "Dropout")
+def _inference_only(draft: Draft) -> Draft:
+    """`is_test` chose between training and inference; only inference is imported."""
+    return draft.without("is_test", "consumed_inputs")
+
+
+@below(6, "Cast")
+def _legacy_cast(draft: Draft) -> Draft:
+    """`to` was the type's name."""
+    name = draft.text("to", "").lower()
+    spelled = {"float": DType.FLOAT32, "double": DType.FLOAT64}
+    try:
+        return draft.setting(to=(spelled.get(name) or DType.from_text(name)).onnx_number)
+    except KeyError:
+        raise ModelError(f"casts to the unknown type {name!r}", draft.where) from None
+
+
+@rebuilt_below(5, "Reshape")
+def _legacy_reshape(draft: Draft, maker: Maker) -> Draft:
+    shape = _int64(maker, draft, draft.ints("shape") or (), "shape")
+    return draft.without("shape", "consumed_inputs").reading(draft.value(0), shape)
+
+
+@below(4, "Concat")
+def _legacy_concat(draft: Draft) -> Draft:
+    return draft.setting(axis=draft.integer("axis", 1))
+
+
+@below(
+    6, "Abs", "Ceil", "Clip", "Elu", "Exp", "Floor", "HardSigmoid", "LeakyRelu", "Log", "Max", "Mean", "Min", "Neg",
+    "Reciprocal", "Relu", "Selu", "Sigmoid", "Sqrt", "Sum", "Tanh", "InstanceNormalization",
+)  # fmt: skip
+def _consumed_inputs(draft: Draft) -> Draft:
+    return draft.without("consumed_inputs")
+
+
+@below(2, "Pad")
+def _legacy_pad(draft: Draft) -> Draft:
+    return draft.without("paddings").setting(pads=draft.ints("paddings") or ())
 
 
 # -- opset 8 to 12 ------------------------------------------------------------------------------------------------
