@@ -92,11 +92,11 @@ def model_of(row: PublishedRow) -> Path | str:
 def outcomes(row: PublishedRow) -> Iterator[Outcome]:
     """The row on each device."""
     model = model_of(row)
+    if isinstance(model, str):
+        yield Outcome(row.model, row.platform, row.precision, row.batch, "-", row.items_per_second, reason=model)
+        return
     for target in targets_of(row):
         head = (row.model, row.platform, row.precision, row.batch, target, row.items_per_second)
-        if isinstance(model, str):
-            yield Outcome(*head, reason=model)
-            continue
         begin = time.perf_counter()
         try:
             executable = halo_py.compile(
