@@ -46,6 +46,9 @@ FAMILIES = (
     "sequence",
     "attention",
     "rotary",
+    "signal",
+    "caching",
+    "text",
 )
 """Modules of this package that declare ops."""
 
