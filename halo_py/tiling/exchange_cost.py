@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 TILES_PER_BUS = 2
 """Tiles 2i and 2i+1 share a receiving bus (PopLibs asserts it for every chip so far)."""
 
-_CACHE_SIZE = 512
+_CACHE_SIZE = 256
 _cache: dict[tuple[bytes, bytes, int, int, int, int], MovePrice] = {}
 
 
