@@ -74,7 +74,7 @@ class LiveBar(PhaseLines):
             console=Console(stderr=True),
             transient=True,
         )
-        self._task: TaskID = self._bar.add_task("", total=float(max(1, len(phases))), step="")
+        self._task: TaskID = self._bar.add_task("loading", total=float(max(1, len(phases))), step="")
         self._done = 0.0
 
     def __enter__(self) -> Self:
@@ -102,8 +102,8 @@ class LiveBar(PhaseLines):
         super().end(name, seconds)
         if not self._begun and name in self.phases:
             self._done = float(self.phases.index(name) + 1)
-        outer = self._begun[-1][0] if self._begun else ""
-        self._bar.update(self._task, completed=self._done, description=outer, step="")
+        outer, _since, text = self._begun[-1] if self._begun else ("", 0.0, "")
+        self._bar.update(self._task, completed=self._done, description=outer, step=text)
 
     def say(self, line: str) -> None:
         self._bar.console.print(line, markup=False, highlight=False)

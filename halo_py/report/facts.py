@@ -5,6 +5,7 @@ Numbers with a range are [fast, nominal, slow], the scenarios of the machine's u
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -207,10 +208,11 @@ def _port(name: str, port: Any, parts: int) -> Facts:
 
 
 def _smallest_system(executable: Executable) -> Facts:
-    """The fewest IPUs on which the model fits, and the smallest built-in system of the same chip that has them."""
+    """The fewest IPUs a replica fits on (of all plans considered), and the smallest built-in system that has them."""
     from halo_py.targets import available, load_target
 
-    ipus = len(executable.program.stages)
+    fitting = [_stages_of(entry.plan) for entry in executable.considered if entry.fits]
+    ipus = min([*fitting, len(executable.program.stages)])
     same = [
         system
         for system in (load_target(name) for name in available())
@@ -218,3 +220,9 @@ def _smallest_system(executable: Executable) -> Facts:
     ]
     smallest = min(same, key=lambda system: (system.ipus, len(system.name)), default=executable.system)
     return {"ipus": ipus, "target": smallest.name}
+
+
+def _stages_of(plan: str) -> int:
+    """The number of stages in a plan's text, as `ParallelPlan` writes it."""
+    found = re.search(r"(\d+) stages?\b", plan)
+    return int(found[1]) if found else 1

@@ -181,7 +181,7 @@ def _model(facts: Facts) -> str:
 
 def _smallest(facts: Facts) -> str:
     smallest = facts["smallest_system"]
-    return f"{smallest['target']}: this plan needs {_number(smallest['ipus'], 'IPU')} a replica"
+    return f"{smallest['target']}, where the model fits on {_number(smallest['ipus'], 'IPU')}"
 
 
 def _published(row: Facts) -> str:
@@ -262,7 +262,10 @@ def _layer(step: Facts) -> Text:
     more = f" +{len(step['nodes']) - 1}" if len(step["nodes"]) > 1 else ""
     text = f"{step['ops'][0]} {step['nodes'][0]}"
     room = NAME_WIDTH - len(more)
-    return Text((text if len(text) <= room else f"{text[: room - 3]}...") + more)
+    if len(text) > room:  # the end of a name tells more than its beginning
+        kind = step["ops"][0]
+        text = f"{kind} ...{text[len(text) - (room - len(kind) - 4) :]}"
+    return Text(text + more)
 
 
 def _host_table(nodes: Sequence[Facts]) -> Table:

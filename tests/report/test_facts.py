@@ -75,6 +75,14 @@ def test_shares_are_shares(facts: Facts) -> None:
         assert all(0 <= share <= 1 for share in stage["utilisation"].values())
 
 
+def test_the_smallest_system_is_one_that_was_seen_to_fit() -> None:
+    pipeline = _compiled(stages=4, batch_size=8)
+    assert pipeline["smallest_system"] == {"ipus": 4, "target": "ipu-tiny4"}
+    searched = _compiled(batch_size=1)
+    assert any(" 1 stage " in plan["plan"] and plan["fits"] for plan in searched["plans_considered"])
+    assert searched["smallest_system"] == {"ipus": 1, "target": "ipu-tiny"}
+
+
 def test_idle_chips_are_a_warning() -> None:
     assert _compiled(replicas=4, batch_size=4)["warnings"] == []
     (warning,) = _compiled(replicas=1, stages=1, batch_size=1)["warnings"]
