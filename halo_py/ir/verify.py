@@ -89,7 +89,7 @@ class _Checker:
                 for body in node.bodies:
                     self.graph(body, visible)
                 self.depth -= 1
-            if complete and self.types:
+            if complete and self.types and node.outputs:
                 self.inferred(node, inference)
             self.define(node.outputs, defined, node.where)
         self.names(graph)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from halo_py.ir.graph import Node, Value
@@ -45,6 +48,34 @@ def drop_pad(rewriter: Rewriter, node: Node) -> bool:
     """Pad by nothing -> its operand (pads of opposite sign keep the type but move)."""
     pads = rewriter.contents(node.inputs[1])
     return pads is not None and not pads.any() and take(rewriter, node, node.inputs[0])
+
+
+def pad_into_conv(rewriter: Rewriter, node: Node) -> bool:
+    """Conv(Pad(x) with zeros, of the field only) -> Conv with larger pads."""
+    pad, fields = rewriter.producer(node.inputs[0]), node.op.attributes()
+    if pad is None or kind_of(pad) != "Pad" or fields["auto_pad"] not in ("NOTSET", "VALID"):
+        return False
+    source, amounts, value, axes = (*pad.inputs, None, None, None)[:4]
+    added, shape = rewriter.integers(amounts), static_shape(source)
+    zero = value is None or rewriter.scalar(value) == 0
+    if added is None or shape is None or axes is not None or not zero or pad.op.attributes()["mode"] != "constant":
+        return False
+    rank = len(shape)
+    numbers = [int(number) for number in added]
+    outside = [*numbers[:2], *numbers[rank : rank + 2]]
+    if any(outside) or min(numbers) < 0:
+        return False
+    field = [*numbers[2:rank], *numbers[rank + 2 :]]
+    old = fields["pads"] if fields["auto_pad"] == "NOTSET" and fields["pads"] else (0,) * len(field)
+    pads = tuple(a + b for a, b in zip(old, field, strict=True))
+    changed: Any = node.op
+    rewriter.update(
+        node,
+        op=replace(changed, auto_pad="NOTSET", pads=pads),
+        inputs=(source, *node.inputs[1:]),
+        where=node.where.merge(pad.where),
+    )
+    return True
 
 
 def to_reshape(rewriter: Rewriter, node: Node) -> bool:
@@ -246,6 +277,7 @@ LAYOUT: dict[str, list[Rule]] = {
     "Slice": [same_type],
     "Split": [same_type],
     "Pad": [drop_pad],
+    "Conv": [pad_into_conv],
     "Transpose": [transposes],
     "Concat": [nested_concat],
     "Gather": [gather_of_a_range],

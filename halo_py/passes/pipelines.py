@@ -69,7 +69,7 @@ def pipeline(name: str, *, symbols: dict[str, int] | None = None, precision: Pre
     match name:
         case "ipu":
             steps: tuple[Pass, ...] = (
-                Specialize(fixed),
+                Specialize(fixed, both_branches=200),
                 *simplify,
                 Recognize(),
                 FoldAffine(),

@@ -17,6 +17,7 @@ from halo_py.errors import Where
 from halo_py.ir.builder import GraphBuilder
 from halo_py.ir.graph import Graph, Value
 from halo_py.ir.op import REGISTRY, RuntimeValue, Sample
+from halo_py.passes.replay import copied
 from halo_py.types import DType, SequenceType, TensorType, Type, symbol
 
 
@@ -62,7 +63,7 @@ def add_sample(
             value = fitting[-1] if fitting else builder.input(f"{name}/in {index}", type)
             operands.append(value)
             inputs.setdefault(value, contents)
-    return builder.add(sample.op, operands, outputs=sample.outputs, name=name, bodies=sample.bodies)
+    return builder.add(sample.op, operands, outputs=sample.outputs, name=name, bodies=tuple(map(copied, sample.bodies)))
 
 
 @dataclass(frozen=True)
@@ -73,15 +74,25 @@ class Case:
     inputs: list[RuntimeValue]
 
 
+def is_narrow(sample: Sample) -> bool:
+    """Whether an operand is a float of fewer than 32 bits."""
+    arrays = [contents for contents in sample.inputs if isinstance(contents, np.ndarray)]
+    return any(DType.from_numpy(array.dtype).is_float and array.dtype.itemsize < 4 for array in arrays)
+
+
 @st.composite
-def cases(draw: st.DrawFn, most: int = 8) -> Case:
-    """A graph of one to eight nodes made of samples, which read each other's results where types allow it."""
+def cases(draw: st.DrawFn, *, narrow: bool = True, most: int = 8) -> Case:
+    """A graph of one to eight nodes made of samples, which read each other's results where types allow it.
+
+    Without `narrow` there are no floats of fewer than 32 bits.
+    """
     builder = GraphBuilder("random", "model.onnx")
     available: list[Value] = []
     contents: dict[Value, RuntimeValue] = {}
-    chosen = draw(st.lists(st.integers(0, len(samples()) - 1), min_size=1, max_size=most))
+    pool = [sample for sample in samples() if narrow or not is_narrow(sample)]
+    chosen = draw(st.lists(st.integers(0, len(pool) - 1), min_size=1, max_size=most))
     for position, number in enumerate(chosen):
-        available.extend(add_sample(builder, samples()[number], available, f"n{position}", contents))
+        available.extend(add_sample(builder, pool[number], available, f"n{position}", contents))
     outputs = draw(st.lists(st.sampled_from(available), min_size=1, max_size=3, unique=True))
     graph = builder.finish(outputs, [f"out/{number}" for number in range(len(outputs))])
     return Case(graph, [contents[value] for value in graph.inputs])

@@ -43,11 +43,12 @@ def long_chain(length: int) -> Graph:
     return builder.finish([value], ["y"])
 
 
-def test_ten_thousand_nodes_vanish_in_a_second() -> None:
+def test_ten_thousand_nodes_vanish_without_a_copy_per_rewrite() -> None:
     graph = long_chain(10_000)
-    begin = time.perf_counter()
+    begin = time.process_time()
     found = rewrite_graph(graph, {"Abs": [double_abs]})
-    assert time.perf_counter() - begin < 1.0
+    # One copy of the graph per rewrite would take minutes.
+    assert time.process_time() - begin < 4.0
     assert len(found.nodes) == 1
     verify_graph(found)
 

@@ -65,6 +65,30 @@ def test_reshapes_print_as_one() -> None:
     check_golden("canonicalize_reshape", check_pass(Canonicalize(), m.case(m.Flatten(m.Unsqueeze(x, [0]), axis=3))))
 
 
+def test_padding_goes_into_the_convolution() -> None:
+    m = Make()
+    x = m.Pad(m.input("x", 2, 3, 7, 8), [0, 0, 1, 0, 0, 0, 2, 3], 0.0)
+    found = check_pass(Canonicalize(), m.case(m.Conv(x, m.weights(4, 3, 3, 3), strides=(2, 2), pads=(0, 1, 0, 1))))
+    assert kinds(found) == ["Conv"]
+    assert found.nodes[0].op.attributes()["pads"] == (1, 1, 2, 4)
+
+
+@pytest.mark.parametrize(
+    ("pads", "value", "mode"),
+    [
+        ([0, 1, 1, 0, 0, 0, 2, 3], 0.0, "constant"),
+        ([0, 0, -1, 0, 0, 0, 2, 3], 0.0, "constant"),
+        ([0, 0, 1, 1, 0, 0, 1, 1], 1.0, "constant"),
+        ([0, 0, 1, 1, 0, 0, 1, 1], 0.0, "reflect"),
+    ],
+)
+def test_other_padding_stays(pads: list[int], value: float, mode: str) -> None:
+    m = Make()
+    x = m.Pad(m.input("x", 2, 3, 7, 8), pads, value, mode=mode)
+    weights = m.weights(4, 3 + pads[1], 3, 3)
+    assert kinds(check_pass(Canonicalize(), m.case(m.Conv(x, weights)))) == ["Pad", "Conv"]
+
+
 @pytest.mark.parametrize(
     ("indices", "expected"),
     [

@@ -90,6 +90,19 @@ def test_an_unknown_condition_specialises_both_branches() -> None:
     assert [str(body.outputs[0].type) for body in found.nodes[0].bodies] == ["float32[4]", "float32[4]"]
 
 
+@pytest.mark.parametrize("flag", [True, False])
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
+def test_an_unknown_condition_may_select(flag: bool, shape: tuple[int, ...]) -> None:
+    samples()
+    graph = conditional(Value("flag", TensorType(DType.BOOL, shape)))[2]
+    found = Specialize(both_branches=10).run(graph, PassContext())
+    verify_graph(found)
+    assert "If" not in kinds(found)
+    inputs = [np.full(shape, flag), np.asarray([1, -2, 3, -4], np.float32)]
+    assert_close(evaluate_graph(graph, inputs)[0], evaluate_graph(found, inputs)[0], 0)
+    assert "If" in kinds(Specialize(both_branches=1).run(graph, PassContext()))
+
+
 def loop(most: int | None, limit: float | None = None) -> Graph:
     """Carry x; x = x + x; stack x. With `limit`: while sum(x) < limit."""
     samples()
