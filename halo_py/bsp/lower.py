@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +14,17 @@ from halo_py.bsp.memory import memory_account
 from halo_py.bsp.options import LoweringOptions
 from halo_py.bsp.order import order_nodes, value_bytes
 from halo_py.bsp.pricing import Pricing
-from halo_py.bsp.program import Call, Decision, HostCall, HostCopy, Recipe, StageProgram, Template
+from halo_py.bsp.program import (
+    Call,
+    Decision,
+    HostCall,
+    HostCopy,
+    MemoryAccount,
+    Recipe,
+    StageProgram,
+    Superstep,
+    Template,
+)
 from halo_py.bsp.schedule import supersteps
 from halo_py.bsp.template import Operand, TemplateBuilder
 from halo_py.errors import InternalError
@@ -72,8 +82,12 @@ def lower_stage(
     for node in ordered:
         stage.lower(node)
     calls = stage.finish()
-    steps = supersteps(calls, cache, stage.pricing)
-    account = memory_account(graph, steps, stage.homes, cache, stage.pricing)
+    steps, account = _scheduled(stage, calls, share=options.share_supersteps)
+    if not account.fits and options.share_supersteps:
+        # calls that run together have their temporaries at the same time
+        apart = _scheduled(stage, calls, share=False)
+        if apart[1].fullest_bytes < account.fullest_bytes:
+            steps, account = apart
     arriving = graph.inputs if from_host is None else from_host
     leaving = graph.outputs if to_host is None else to_host
     copies = (
@@ -84,6 +98,44 @@ def lower_stage(
     recipe = Recipe(options.tiles, options.partials_type, tuple(numbers[node] for node in ordered))
     cycles = sum((step.cycles for step in steps), _nothing())
     return StageProgram(graph, steps, stage.homes, account, cycles, copies, recipe=recipe)
+
+
+def _scheduled(
+    stage: _Stage, calls: Sequence[Call | HostCall], *, share: bool
+) -> tuple[tuple[Superstep, ...], MemoryAccount]:
+    steps = supersteps(calls, stage.cache, stage.pricing, share=share)
+    return steps, memory_account(stage.graph, steps, stage.homes, stage.cache, stage.pricing)
+
+
+SMALLER_SHARES = (0.25, 0.05)
+"""Shares of a tile's memory for an op's temporaries that are tried, after the one asked for, to make a stage fit."""
+
+
+def lower_to_fit(
+    graph: Graph,
+    chip: Chip,
+    options: LoweringOptions,
+    cache: LoweringCache,
+    *,
+    from_host: Sequence[Value] | None = None,
+    to_host: Sequence[Value] | None = None,
+    order: Sequence[Node] | None = None,
+) -> StageProgram:
+    """As `lower_stage`; if the stage does not fit, with ever less room for temporaries (ops then work in serial steps).
+
+    Answers the first that fits, else the one whose fullest tile has least. What always lies on the tiles stays, so if
+    that alone is too much nothing more is tried.
+    """
+    best: StageProgram | None = None
+    for share in (options.temporary_share, *(s for s in SMALLER_SHARES if s < options.temporary_share)):
+        wanted = replace(options, temporary_share=share)
+        made = lower_stage(graph, chip, wanted, cache, order=order, from_host=from_host, to_host=to_host)
+        if best is None or made.memory.fullest_bytes < best.memory.fullest_bytes:
+            best = made
+        if best.memory.fits or sum(best.memory.always_live.values()) > chip.bytes_per_tile:
+            break
+    assert best is not None
+    return best
 
 
 def lower_again(

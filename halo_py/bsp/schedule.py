@@ -24,8 +24,10 @@ MOST_TOGETHER = 8
 """Calls that may share a superstep."""
 
 
-def supersteps(calls: Sequence[Call | HostCall], cache: LoweringCache, pricing: Pricing) -> tuple[Superstep, ...]:
-    """The calls in order, grouped: a group takes in later calls that need nothing made by it or after it."""
+def supersteps(
+    calls: Sequence[Call | HostCall], cache: LoweringCache, pricing: Pricing, *, share: bool = True
+) -> tuple[Superstep, ...]:
+    """The calls in order, grouped if `share`: a group takes in later calls that need nothing made by it or after it."""
     steps: list[Superstep] = []
     waiting = list(calls)
     while waiting:
@@ -34,7 +36,7 @@ def supersteps(calls: Sequence[Call | HostCall], cache: LoweringCache, pricing: 
             steps.append(_host_step(first, pricing))
             continue
         group = [first]
-        if pricing.options.share_supersteps and cache.facts(first.template).phases is not None:
+        if share and cache.facts(first.template).phases is not None:
             _take_companions(group, waiting, cache, pricing)
         spent = spent_together([call.template for call in group], cache, pricing)
         steps.append(Superstep(tuple(group), spent.total, spent.compute, spent.exchange, spent.sync))

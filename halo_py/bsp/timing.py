@@ -38,7 +38,8 @@ class StepTime:
     multiply_accumulates: int
     exchanged_bytes: int
     busy_tile_cycles: float
-    host_bytes: int = 0
+    host_transfers: tuple[int, ...] = ()
+    """Bytes of each transfer over the host link that nodes on the host cause."""
 
 
 def step_time(step: Superstep) -> StepTime:
@@ -53,7 +54,7 @@ def step_time(step: Superstep) -> StepTime:
         sum(call.template.multiply_accumulates for call in calls),
         sum(call.template.exchanged_bytes for call in calls),
         sum(call.template.busy_tile_cycles for call in calls),
-        sum(call.bytes_to_host + call.bytes_from_host for call in hosted),
+        tuple(amount for call in hosted for amount in (call.bytes_to_host, call.bytes_from_host) if amount),
     )
 
 
@@ -76,9 +77,9 @@ class StageTime:
         return total
 
     @property
-    def host_bytes(self) -> int:
-        """Bytes that nodes on the host make cross the host link."""
-        return sum(step.host_bytes for step in self.steps)
+    def host_transfers(self) -> tuple[int, ...]:
+        """Bytes of each transfer over the host link that nodes on the host cause."""
+        return tuple(amount for step in self.steps for amount in step.host_transfers)
 
     @property
     def multiply_accumulates(self) -> int:
@@ -176,7 +177,10 @@ class _Pipeline:
     @cached_property
     def on_host(self) -> list[Seconds]:
         """Seconds of each stage's host nodes on the host link."""
-        return [host_seconds(stage.host_bytes, self.sharers, self.system) for stage in self.stages]
+        return [
+            sum((host_seconds(amount, self.sharers, self.system) for amount in stage.host_transfers), np.zeros(3))
+            for stage in self.stages
+        ]
 
     @cached_property
     def sharers(self) -> int:

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from halo_py.bsp.lower import LoweringCache, lower_stage, lower_to_fit
+from halo_py.bsp.options import LoweringOptions
 from halo_py.bsp.program import Call
 from halo_py.ir.graph import Graph
-from tests.bsp.graphs import branches, layers, lowered
+from tests.bsp.graphs import TINY, branches, layers, lowered
 from tests.bsp.test_order import graphs
 
 
@@ -48,3 +50,25 @@ def test_sharing_is_never_slower_than_one_after_another(graph: Graph) -> None:
         np.testing.assert_allclose(step.cycles, step.compute_cycles + step.exchange_cycles + step.sync_cycles)
         if len(step.calls) == 1:
             assert step.cycles[1] == pytest.approx(alone)
+
+
+def test_what_does_not_fit_together_runs_apart() -> None:
+    """A chip with room for the ops one after another but not at once."""
+    together, apart = lowered(branches()).stage, lowered(branches(), share=False).stage
+    assert apart.memory.fullest_bytes < together.memory.fullest_bytes
+    chip = TINY.with_values(bytes_per_tile=apart.memory.fullest_bytes)
+    made = lowered(branches(), chip=chip).stage
+    assert made.memory.fits
+    assert all(len(step.calls) == 1 for step in made.supersteps)
+
+
+def test_less_room_for_temporaries_until_it_fits() -> None:
+    graph = layers(2, rows=256, width=256)
+    options = LoweringOptions(TINY.tiles)
+    roomy = lower_stage(graph, TINY, options, LoweringCache())
+    chip = TINY.with_values(bytes_per_tile=int(roomy.memory.fullest_bytes * 0.97))
+    assert not lower_stage(graph, chip, options, LoweringCache()).memory.fits
+    made = lower_to_fit(graph, chip, options, LoweringCache())
+    assert made.memory.fits
+    hopeless = lower_to_fit(graph, TINY.with_values(bytes_per_tile=10_000), options, LoweringCache())
+    assert not hopeless.memory.fits
