@@ -16,6 +16,7 @@ from halo_py.errors import ShapeError, UsageError, Where
 from halo_py.executable import Considered, Executable, Fallback, Port, Precision
 from halo_py.frontend import ImportOptions, batch_symbol, load_model
 from halo_py.ir.graph import Graph, Node, Value
+from halo_py.ir.space import TileForm
 from halo_py.ops import load_ops
 from halo_py.parallel.out_of_memory import does_not_fit
 from halo_py.parallel.plan import Objective, Pins
@@ -23,7 +24,8 @@ from halo_py.parallel.search import Candidate, ParallelSearch, host_nodes
 from halo_py.passes.base import PassContext
 from halo_py.passes.pipelines import pipeline
 from halo_py.targets import System, load_target
-from halo_py.tiling.plan_file import PinnedPlan, read_plan
+from halo_py.tiling.pinned import PinnedPlan
+from halo_py.tiling.plan_file import read_plan
 from halo_py.types import DType, LinearDim, TensorType
 
 if TYPE_CHECKING:
@@ -211,7 +213,21 @@ class Compilation:
                 sizes = {} if self.symbol is None else {self.symbol: micro_batch}
                 passes = pipeline("ipu", symbols=sizes, precision=wanted)
                 self._graphs[key] = passes.run(self.imported, self.context)
+            if wanted == self.options.precision:
+                self._check_pins(self._graphs[key])
         return self._graphs[key]
+
+    def _check_pins(self, graph: Graph) -> None:
+        """Raises UsageError, naming file and key, if the plan file does not fit this graph."""
+        if self.pinned.file is None:
+            return
+        self.pinned.check_nodes(node.name for node in graph.nodes)
+        partials = self.pinned.partials_type or PARTIALS[self.options.precision]
+        for node in graph.nodes:
+            if node.name in self.pinned.kernels:
+                form = self.cache.forms.form(node, graph.constants, partials)
+                if isinstance(form, TileForm):
+                    self.pinned.check_form(node.name, form, self.system.chip.tiles)
 
     # batch --------------------------------------------------------------------------------------------------------
 

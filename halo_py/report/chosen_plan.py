@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from halo_py.bsp.program import Call
-from halo_py.tiling.plan_file import PinnedKernel, PinnedPlan
+from halo_py.tiling.pinned import PinnedKernel, PinnedPlan
 
 if TYPE_CHECKING:
     from halo_py.bsp.program import Template
@@ -38,6 +38,6 @@ def chosen_plan(executable: Executable) -> PinnedPlan:
 
 def _kernels(template: Template) -> tuple[PinnedKernel | None, ...]:
     return tuple(
-        PinnedKernel(decision.split, tuple(axis.name for axis in kernel.axes), decision.followed)
+        PinnedKernel.of(kernel, decision.split, decision.followed)
         for kernel, decision in zip(template.calls, template.decisions, strict=True)
     )

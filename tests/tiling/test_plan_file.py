@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from halo_py.errors import UsageError
+from halo_py.ir.space import FormBuilder
+from halo_py.tiling.pinned import PinnedKernel, PinnedPlan
 from halo_py.tiling.plan import Split
-from halo_py.tiling.plan_file import PinnedKernel, PinnedPlan, plan_text, read_plan, write_plan
+from halo_py.tiling.plan_file import plan_text, read_plan, write_plan
 from halo_py.types import DType
 from tests.tiling.kernels import matmul
 
@@ -140,6 +142,20 @@ def test_axes_of_equal_names_are_told_apart(tmp_path: Path) -> None:
     read = read_plan(tmp_path / "plan.toml")
     read.check_kernel("node", 0, twins, 16)
     assert read.splits == {"node": (split,)}
+
+
+def test_kernels_that_a_form_does_not_have_are_named() -> None:
+    builder = FormBuilder()
+    kernel = matmul(1, 4, 8, 16)
+    operands = [builder.value(DType.FLOAT16, access.shape) for access in (*kernel.reads, *kernel.writes)]
+    builder.call(kernel, (operands[0], operands[1]), (operands[2],))
+    form = builder.finish(operands[2])
+    entry = PinnedKernel.of(kernel, Split((1, 2, 1, 1), (1,) * 4, (0, 1, 2, 3)))
+    PinnedPlan(kernels={"node": (entry,)}).check_form("node", form, 16)
+    with pytest.raises(UsageError, match="node 'node' has no kernel 1, only 1 in all"):
+        PinnedPlan(kernels={"node": (entry, entry)}).check_form("node", form, 16)
+    with pytest.raises(UsageError, match="2 tiles, the machine has 1"):
+        PinnedPlan(kernels={"node": (entry,)}).check_form("node", form, 1)
 
 
 class FakeNode:
