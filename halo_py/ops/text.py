@@ -45,7 +45,7 @@ class StringConcat(Op):
 class StringSplit(Op):
     """Pieces of each string between delimiters (white space without one), padded with "", and how many there are."""
 
-    delimiter: str = ""
+    delimiter: str | None = None
     maxsplit: int | None = None
 
     def infer(self, args: InferArgs) -> tuple[Type, ...]:

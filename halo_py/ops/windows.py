@@ -69,7 +69,7 @@ class Window:
     def _out_dim(self, number: int, dim: Dim, args: InferArgs) -> Dim:
         if isinstance(dim, int):
             size = self._out(number, dim)
-            if size < 0 or (size == 0 and dim > 0 and self.pads is not None and dim + sum(self.pads) <= 0):
+            if size < 1 and dim > 0:
                 raise args.error(f"a window of {self.reach(number)} does not fit spatial dimension {number} of {dim}")
             return max(size, 0)
         stride = self.strides[number]
