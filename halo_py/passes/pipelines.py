@@ -14,6 +14,7 @@ from halo_py.passes.cse import MergeEqualNodes
 from halo_py.passes.dce import DropDeadCode
 from halo_py.passes.fold import FoldConstants
 from halo_py.passes.fuse import Fuse
+from halo_py.passes.indices import NarrowIndices
 from halo_py.passes.precision import Precision, PrecisionName
 from halo_py.passes.recognize import Recognize
 from halo_py.passes.specialize import Specialize
@@ -27,6 +28,7 @@ PASSES: tuple[type[Pass], ...] = (
     Recognize,
     FoldAffine,
     SinkTransposes,
+    NarrowIndices,
     Precision,
     Fuse,
     DropDeadCode,
@@ -75,6 +77,7 @@ def pipeline(name: str, *, symbols: dict[str, int] | None = None, precision: Pre
                 FoldAffine(),
                 SinkTransposes(),
                 *simplify,
+                NarrowIndices(),
                 Precision(precision),
                 Fuse(),
                 MergeEqualNodes(),
