@@ -23,6 +23,7 @@ from tests.models.onnx_files import Port, read_inputs
 from tests.models.strokes import writing
 from tests.models.torch_models import torch_model
 
+SMALL_MACHINE, LARGE_MACHINE = "ipu-tiny", "ipu-1"
 _LIGHT_NET_SHAPE = (1, 3, 224, 224)
 
 NamedArrays = dict[str, NDArray[Any]]
@@ -35,6 +36,7 @@ class ModelCase:
     `source` is "package" (a file of a published package), "light" (a light net of the `onnx` package with seeded
     weights) or "torch" (exported by PyTorch). `shapes` fixes every tensor input, `values` every run-time scalar,
     `below` is the exclusive upper bound of an integer input; `content` and `scale` say what float inputs look like.
+    `tiled_on` is the smallest of our test machines whose tiles hold it.
     """
 
     name: str
@@ -45,6 +47,7 @@ class ModelCase:
     below: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     content: Literal["noise", "writing"] = "noise"
     scale: float = 1.0
+    tiled_on: str = SMALL_MACHINE
 
     def path(self) -> Path:
         """The ONNX file, fetched or made if the cache lacks it."""
@@ -88,8 +91,7 @@ def _packaged() -> list[ModelCase]:
 
 def _packaged_case(entry: Mapping[str, Any]) -> ModelCase:
     file = PackagedFile(entry["source"], entry["package"], entry["version"], entry["path"], entry["sha256"])
-    optional = {key: entry[key] for key in ("values", "below", "content", "scale") if key in entry}
-    return ModelCase(entry["name"], "package", _shapes(entry), file.fetch, **optional)
+    return ModelCase(entry["name"], "package", _shapes(entry), file.fetch, **_optional(entry))
 
 
 def _light_nets() -> list[ModelCase]:
@@ -98,7 +100,8 @@ def _light_nets() -> list[ModelCase]:
 
 def _light_case(entry: Mapping[str, Any]) -> ModelCase:
     name: str = entry["name"]
-    return ModelCase(f"light_{name}", "light", {entry["input"]: _LIGHT_NET_SHAPE}, lambda: light_net(name))
+    shapes = {entry["input"]: _LIGHT_NET_SHAPE}
+    return ModelCase(f"light_{name}", "light", shapes, lambda: light_net(name), tiled_on=LARGE_MACHINE)
 
 
 def _exported() -> list[ModelCase]:
@@ -107,12 +110,15 @@ def _exported() -> list[ModelCase]:
 
 def _exported_case(entry: Mapping[str, Any], exporter: str) -> ModelCase:
     name = f"{entry['name']}_{exporter}"
-    below = entry.get("below", {})
-    return ModelCase(name, "torch", _shapes(entry), lambda: torch_model(f"{name}.onnx"), below=below)
+    return ModelCase(name, "torch", _shapes(entry), lambda: torch_model(f"{name}.onnx"), **_optional(entry))
 
 
 def _shapes(entry: Mapping[str, Any]) -> Mapping[str, tuple[int, ...]]:
     return {name: tuple(shape) for name, shape in entry["shapes"].items()}
+
+
+def _optional(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: entry[key] for key in ("values", "below", "content", "scale", "tiled_on") if key in entry}
 
 
 def _table(file: str, key: str) -> list[dict[str, Any]]:

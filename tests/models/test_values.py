@@ -49,5 +49,5 @@ def test_whole_arrays_on_sixteen_ipus_equal_onnx_runtime(case: ModelCase) -> Non
 
 
 @pytest.mark.parametrize("case", _CASES)
-def test_tiles_of_one_ipu_equal_onnx_runtime(case: ModelCase) -> None:
-    _check(case, "ipu-1", mode="tiled")
+def test_tiles_of_one_chip_equal_onnx_runtime(case: ModelCase) -> None:
+    _check(case, case.tiled_on, mode="tiled")
