@@ -64,7 +64,8 @@ class Lying:
         met = np.ones(1)
         for size, extent, cells in zip(sizes, shape, self.cells, strict=True):
             cell = max(1, -(-extent // cells))
-            aligned = (size % cell == 0) | (cell % np.maximum(size, 1) == 0) | (size >= extent)
+            even = extent % cells == 0
+            aligned = (even & ((size % cell == 0) | (cell % np.maximum(size, 1) == 0))) | (size >= extent)
             met = met * np.minimum(np.where(aligned, -(-size // cell), size // cell + 2), cells)
         return np.maximum(met * (self.boxes / max(1, prod(self.cells))), 1)
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from halo_py.ir.space import Kernel
 from halo_py.targets import load_target
 from halo_py.tiling.mapping import TileMapping
+from halo_py.tiling.operand_cost import Lying
 from halo_py.tiling.plan import Placement, Split
+from halo_py.tiling.search import nearby
 from halo_py.tiling.select import choose, free_home
 from tests.tiling.kernels import bias_add, conv, elementwise, matmul, reduction, softmax_row
 
@@ -128,3 +132,39 @@ def test_memory_limit_is_kept_when_it_can_be() -> None:
     bound = choose(kernel, (None, None), (True, True), TINY, 16, bytes_limit=limit)
     assert bound.plan.bytes_temporary <= limit
     assert bound.plan.total_cycles[1] >= free.plan.total_cycles[1]
+
+
+@pytest.mark.parametrize(
+    ("before", "kernel"),
+    [
+        (conv(4, 64, 64, 56, 3, pad=1), conv(4, 64, 256, 56, 1)),
+        (conv(4, 64, 256, 56, 1), conv(4, 256, 64, 56, 1)),
+        (conv(4, 128, 128, 28, 1), conv(4, 128, 128, 28, 3, pad=1)),
+        (matmul(1, 2048, 768, 768), matmul(1, 2048, 768, 3072)),
+        (matmul(1, 512, 256, 512), matmul(1, 512, 512, 64)),
+    ],
+)
+def test_estimates_know_where_operands_lie(before: Kernel, kernel: Kernel) -> None:
+    home = choose(before, (None, None), (True, True), MK2, 1472).placement.results[0]
+    lying = (Lying.of(home, kernel.reads[0]), None)
+    for plan in nearby(kernel, MK2, 1472, None, lying):
+        exact = choose(kernel, (home, None), (False, True), MK2, 1472, pinned=plan.split).plan
+        assert float(plan.exchange_cycles[1]) == pytest.approx(float(exact.exchange_cycles[1]), rel=0.2)
+        assert float(plan.combine_cycles[1]) == pytest.approx(float(exact.combine_cycles[1]), rel=0.2)
+
+
+def test_pieces_met_by_a_box() -> None:
+    grid = TileMapping.of(
+        (8, 8), np.arange(16), np.array([[2 * i, 2 * j] for i in range(4) for j in range(4)]),
+        np.array([[2 * i + 2, 2 * j + 2] for i in range(4) for j in range(4)]),
+    )  # fmt: skip
+    lying = Lying.of(grid, elementwise(8, 8).reads[0])
+    assert (lying.largest, lying.boxes, lying.cells) == (4, 16, (4, 4))
+    sizes = [np.array([2, 4, 3, 8]), np.array([2, 2, 8, 8])]
+    assert lying.pieces_met(sizes, (8, 8)).tolist() == [1, 2, 12, 16]
+    flat = Lying.of(TileMapping.linear(64, 32, 2), elementwise(2, 32).reads[0])
+    assert flat.cells == (2, 1)
+    other = Lying.of(TileMapping.of((60,), np.arange(2), np.array([[0], [25]]), np.array([[25], [60]])),
+                     elementwise(6, 10).reads[0])  # fmt: skip
+    assert other.cells == ()
+    assert other.pieces_met([np.array([3, 6, 2]), np.array([10, 10, 5])], (6, 10)).tolist() == [1, 1, 2]
