@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from math import prod
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from halo_py.bsp.facts import ComputePhase, ExchangePhase, Flags, Phase, TemplateFacts
-from halo_py.bsp.fold import spent_in, tile_bytes
+from halo_py.bsp.charge import Charged, Priced
+from halo_py.bsp.facts import TemplateFacts
+from halo_py.bsp.fold import tile_bytes
 from halo_py.bsp.liveness import Lifetimes
+from halo_py.bsp.loop_access import is_indexed, serial_steps_of, swept, without_partial_slices, written_in
 from halo_py.bsp.program import (
     CombineGroup,
     Compute,
@@ -25,10 +26,10 @@ from halo_py.bsp.program import (
     TemplateStep,
     VertexGroup,
 )
-from halo_py.ir.space import Access, Affine, Kernel, KernelCall, Repeat, TileForm, View
-from halo_py.ir.work import ContractionWork, PartialsWork
+from halo_py.ir.space import Kernel, KernelCall, Repeat, TileForm, View
+from halo_py.ir.work import PartialsWork
 from halo_py.targets import NOMINAL
-from halo_py.tiling.mapping import Ints, TileMapping
+from halo_py.tiling.mapping import TileMapping
 
 if TYPE_CHECKING:
     from halo_py.bsp.pricing import Pricing
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from halo_py.tiling.plan import Placement, Split
 
 BodyStep = Exchange | Compute | Rename
-_Priced = tuple[Exchange | Compute, "tuple[MovePrice, ...]"]
-"""A step with the price of each move if it is an exchange."""
 
 CARRY_ATTEMPTS = 3
 """How often a loop body is lowered again to make a carried value arrive where it started."""
@@ -61,7 +60,7 @@ class _Emitted:
 
     calls: list[Kernel] = field(default_factory=list[Kernel])
     homes: dict[int, TileMapping] = field(default_factory=dict[int, TileMapping])
-    priced: list[_Priced] = field(default_factory=list["_Priced"])
+    priced: list[Priced] = field(default_factory=list[Priced])
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
 
     def copy(self) -> _Emitted:
@@ -128,9 +127,17 @@ class TemplateBuilder:
         is a result too). The body is not kept: whoever wants to run the template has it made again.
         """
         body = self.body()
-        has_loop = any(isinstance(step, Loop) for step in body.steps)
-        facts = self._facts(body, has_loop=has_loop)
-        return self._template(body, facts), facts
+        roots = {local: self._root(local) for local in self.form.outputs}
+        charged = Charged(self.name, body, self.emitted.priced, self.emitted.lifetimes, roots, self.pricing)
+        facts = charged.facts()
+        taken = tuple(self.taken)
+        replay = tuple(decision for _number, decision in taken)
+        name, form, operands, pricing = self.name, self.form, self.operands, self.pricing
+
+        def again() -> TemplateBody:
+            return TemplateBuilder(name, form, operands, pricing, replay=replay).body()
+
+        return charged.template(facts, again, taken), facts
 
     def body(self) -> TemplateBody:
         """Lowers the form, step by step."""
@@ -183,7 +190,7 @@ class TemplateBuilder:
         return [Rename(step.source, step.result)]
 
     def _kernel(self, call: KernelCall, loop: _LoopScope | None) -> list[BodyStep]:
-        kernel = _lowered_kernel(call.kernel)
+        kernel = without_partial_slices(call.kernel)
         number = len(self.emitted.calls)
         self.emitted.calls.append(kernel)
         placement, decision = self._placement(kernel, number, call, loop)
@@ -225,18 +232,18 @@ class TemplateBuilder:
         serial = self.serial_steps
         for operand, (local, need) in enumerate(zip(call.inputs, placement.reads, strict=True)):
             access = kernel.reads[operand]
-            indexed = _is_indexed(kernel, access)
-            swept = _swept(need, kernel, access, loop.count) if loop and indexed else need
+            indexed = is_indexed(kernel, access)
+            all_through = swept(need, kernel, access, loop.count) if loop and indexed else need
             home = self._home(local)
             if home is None:
-                home = self._place(local, self.pricing.free_home(swept, self.form.values[local].dtype.bits))
+                home = self._place(local, self.pricing.free_home(all_through, self.form.values[local].dtype.bits))
             self.emitted.lifetimes.read(local)
             once = loop is not None and local not in loop.written
-            wanted = swept if once else need
+            wanted = all_through if once else need
             found = self._move(local, home, wanted, (number, operand), indexed=indexed and not once)
             if found is None:
                 continue
-            serial[found[0]] = _serial_steps(placement.split, access)
+            serial[found[0]] = serial_steps_of(placement.split, access)
             if loop is not None and once:
                 loop.fetches.append(found)
             else:
@@ -361,8 +368,8 @@ class TemplateBuilder:
         self, call: KernelCall, writes: Sequence[TileMapping], kernel: Kernel, loop: _LoopScope | None
     ) -> None:
         for local, home, access in zip(call.outputs, writes, kernel.writes, strict=True):
-            indexed = loop is not None and _is_indexed(kernel, access)
-            self._settle(local, _swept(home, kernel, access, loop.count) if loop and indexed else home)
+            indexed = loop is not None and is_indexed(kernel, access)
+            self._settle(local, swept(home, kernel, access, loop.count) if loop and indexed else home)
 
     def _settle(self, local: int, home: TileMapping) -> None:
         """A kernel has written `local`, in the kernel's view of it: its home, in its own view where that is exact."""
@@ -376,7 +383,7 @@ class TemplateBuilder:
 
     def _repeat(self, step: Repeat) -> list[TemplateStep]:
         """A loop whose carried values lie, when an iteration starts, where the one before left them."""
-        written = frozenset(_written_in(step))
+        written = frozenset(written_in(step))
         before = self.emitted.copy()
         starts: dict[int, TileMapping] = {}
         lowered: list[TemplateStep] = []
@@ -440,146 +447,13 @@ class TemplateBuilder:
 
     # results ----------------------------------------------------------------------------------------------------
 
-    def _facts(self, body: TemplateBody, *, has_loop: bool) -> TemplateFacts:
-        tiles, chip = self.pricing.tiles, self.pricing.chip
-        vertices = np.zeros(tiles, np.int64)
-        exchange_code = np.zeros(tiles, np.float64)
-        codelets: dict[str, Flags] = {}
-        phases: list[Phase] = []
-        for step, prices in self.emitted.priced:
-            if isinstance(step, Exchange):
-                phase = ExchangePhase.of(prices)
-                exchange_code += self.pricing.exchange_code(phase.price)
-                phases.append(phase)
-                continue
-            phases.append(ComputePhase.of(step, chip))
-            for group in step.groups:
-                name, numbers = self._codelet(group)
-                vertices[numbers] += 1
-                codelets.setdefault(name, np.zeros(tiles, bool))[numbers] = True
-        outside = {local for local in (*self.form.inputs, *self.form.outputs) if local is not None}
-        roots = {local: self._root(local) for local in self.form.outputs}
-        return TemplateFacts(
-            self.form,
-            {local: home for local in outside if (home := body.homes[local]) is not None},
-            {local: root for local, root in roots.items() if root != local},
-            None if has_loop else tuple(phases),
-            self.emitted.lifetimes.peak(outside, tiles),
-            vertices,
-            np.ceil(exchange_code).astype(np.int64),
-            codelets,
-        )
-
     def _root(self, local: int) -> int:
         while local in self.view_source:
             local = self.view_source[local]
         return local
-
-    def _codelet(self, group: VertexGroup | CombineGroup) -> tuple[str, Ints]:
-        if isinstance(group, VertexGroup):
-            kernel = group.placement.kernel
-            return f"{kernel.codelet.name}/{kernel.write_types[0].text}", group.placement.boxes[0]
-        return f"combine:{group.function}/{group.partials_type.text}", group.result.tiles
-
-    def _template(self, body: TemplateBody, facts: TemplateFacts) -> Template:
-        chip = self.pricing.chip
-        spent = spent_in(body.steps, self.form, body.homes, chip)
-        macs, moved, busy = _counted(body.steps, self.emitted.calls)
-        taken = tuple(self.taken)
-        replay = tuple(decision for _number, decision in taken)
-        name, form, operands, pricing = self.name, self.form, self.operands, self.pricing
-        return Template(
-            self.name,
-            lambda: TemplateBuilder(name, form, operands, pricing, replay=replay).body(),
-            taken,
-            temporary_bytes=int(facts.temporary.max(initial=0)),
-            code_bytes=round(chip.codelet_code_bytes * len(facts.codelets)),
-            vertex_bytes=round(chip.vertex_state_bytes * int(facts.vertices.max(initial=0))),
-            exchange_code_bytes=int(facts.exchange_code.max(initial=0)),
-            compute_cycles=spent.compute,
-            exchange_cycles=spent.exchange,
-            sync_cycles=spent.sync,
-            multiply_accumulates=macs,
-            exchanged_bytes=moved,
-            busy_tile_cycles=busy,
-            matrix_types=_matrix_types(self.emitted.calls),
-        )
-
-
-def _counted(steps: Sequence[TemplateStep], calls: Sequence[Kernel]) -> tuple[int, int, float]:
-    """Multiply-accumulates, bytes moved between tiles, and computing cycles summed over tiles, of these steps."""
-    macs, moved, busy = 0, 0, 0.0
-    for step in steps:
-        if isinstance(step, Exchange):
-            moved += sum(move.total_bytes for move in step.moves)
-        elif isinstance(step, Compute):
-            vertices = [group for group in step.groups if isinstance(group, VertexGroup)]
-            macs += sum(calls[group.call].multiply_accumulates() for group in vertices)
-            busy += step.busy_tile_cycles
-        elif isinstance(step, Loop):
-            inner_macs, inner_moved, inner_busy = _counted(step.body, calls)
-            macs, moved = macs + step.count * inner_macs, moved + step.count * inner_moved
-            busy += step.count * inner_busy
-    return macs, moved, busy
-
-
-def _matrix_types(calls: Sequence[Kernel]) -> tuple[str, str] | None:
-    for kernel in calls:
-        work = kernel.codelet.work(kernel.extents, kernel)
-        if isinstance(work, ContractionWork):
-            return work.input_type, work.partials_type
-    return None
-
-
-def _written_in(step: Repeat) -> set[int]:
-    """Local values that change from one iteration to the next."""
-    written = {current for _following, current in step.carried}
-    for inner in step.body:
-        if isinstance(inner, KernelCall):
-            written.update(inner.outputs)
-        elif inner.source in written:
-            written.add(inner.result)
-    return written
 
 
 def _lies_same(left: TileMapping | None, right: TileMapping | None) -> bool:
     if left is None or right is None:
         return left is right
     return left.same_as(right)
-
-
-def _serial_steps(split: Split, access: Access) -> int:
-    axes = {axis for dim in access.dims if isinstance(dim, Affine) for axis, _coefficient in dim.terms}
-    return prod(split.steps[axis] for axis in axes)
-
-
-def _loop_terms(kernel: Kernel, access: Access) -> list[tuple[int, int]]:
-    """(dimension, coefficient) for every dimension of the access that follows the loop counter."""
-    return [
-        (number, coefficient)
-        for number, dim in enumerate(access.dims)
-        if isinstance(dim, Affine)
-        for axis, coefficient in dim.terms
-        if kernel.axes[axis].role == "loop"
-    ]
-
-
-def _is_indexed(kernel: Kernel, access: Access) -> bool:
-    return bool(_loop_terms(kernel, access))
-
-
-def _lowered_kernel(kernel: Kernel) -> Kernel:
-    """The kernel; one that writes a slice per iteration leaves no partial sums, so that a slice is written once."""
-    if kernel.combine is not None and any(_is_indexed(kernel, access) for access in kernel.writes):
-        return replace(kernel, combine=None)
-    return kernel
-
-
-def _swept(mapping: TileMapping, kernel: Kernel, access: Access, count: int) -> TileMapping:
-    """The boxes that `count` iterations touch together, given those of the first."""
-    low, high = mapping.low.copy(), mapping.high.copy()
-    for dimension, coefficient in _loop_terms(kernel, access):
-        reach = coefficient * (count - 1)
-        low[:, dimension] = np.maximum(low[:, dimension] + min(reach, 0), 0)
-        high[:, dimension] = np.minimum(high[:, dimension] + max(reach, 0), mapping.shape[dimension])
-    return TileMapping.of(mapping.shape, mapping.tiles, low, high)
