@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import ModelProto, TensorProto, helper
+from onnx import FunctionProto, ModelProto, TensorProto, helper
 
 from halo_py.errors import HaloError, ModelError, UnsupportedError
 from halo_py.frontend import ImportOptions, load_model
@@ -139,6 +139,31 @@ def test_external_data_inside_the_folder_is_read(tmp_path: Path) -> None:
     graph = load_model(write(_external("data.bin", offset=8), tmp_path))
     ((_, found),) = graph.constants.items()
     np.testing.assert_array_equal(found, contents)
+
+
+def test_a_linked_model_has_its_data_beside_its_target(tmp_path: Path) -> None:
+    blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshot"
+    blobs.mkdir()
+    snapshot.mkdir()
+    write(_external("data.bin"), blobs, "1234")
+    (blobs / "5678").write_bytes(random(3, 2, 3).tobytes())
+    (snapshot / "model.onnx").symlink_to(blobs / "1234")
+    (snapshot / "data.bin").symlink_to(blobs / "5678")
+    ((_, found),) = load_model(snapshot / "model.onnx").constants.items()
+    np.testing.assert_array_equal(found, random(3, 2, 3))
+
+
+def test_functions_that_unfold_without_bound_are_refused(tmp_path: Path) -> None:
+    opsets = [helper.make_opsetid("", 20), helper.make_opsetid("own", 1)]
+    functions: list[FunctionProto] = []
+    for level in range(40):
+        op, domain = (f"F{level - 1}", "own") if level else ("Relu", "")
+        body = [helper.make_node(op, ["a"], ["b"], domain=domain), helper.make_node(op, ["b"], ["c"], domain=domain)]
+        functions.append(helper.make_function("own", f"F{level}", ["a"], ["c"], body, opsets))
+    model = make_model(make_graph([helper.make_node("F39", ["x"], ["y"], domain="own")], [X], [Y]), functions=functions)
+    model.opset_import.append(opsets[1])
+    with pytest.raises(ModelError, match="unfold into more than"):
+        load_model(write(model, tmp_path))
 
 
 def test_a_missing_file_is_a_model_error(tmp_path: Path) -> None:

@@ -17,7 +17,9 @@ class ExternalFiles:
 
     def __init__(self, model: Path) -> None:
         self._model = model
-        self._folder = model.resolve().parent
+        self._folder = model.parent.resolve()
+        # A model that is a link itself (as in download caches) may have its data beside what it points to.
+        self._allowed = (self._folder, model.resolve().parent)
         self._mapped: dict[str, NDArray[np.uint8]] = {}
 
     def read(self, entries: Mapping[str, str], tensor: str, expected_bytes: int) -> NDArray[np.uint8]:
@@ -66,7 +68,7 @@ class ExternalFiles:
             raise ModelError(f"tensor {tensor!r}: external data names no file", place)
         if not leaves:
             path = (self._folder / location).resolve()
-            leaves = not path.is_relative_to(self._folder)
+            leaves = not any(path.is_relative_to(folder) for folder in self._allowed)
         else:
             path = self._folder
         if leaves:

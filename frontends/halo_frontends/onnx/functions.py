@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,17 @@ if TYPE_CHECKING:
     from halo_frontends.onnx.proto import ModelProto
 
 DEFAULT_DOMAIN = ""
+
+
+def all_nodes(nodes: Sequence[NodeProto]) -> Iterator[NodeProto]:
+    """These nodes and those of their nested graphs."""
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from all_nodes(attribute.g.node)
+            for graph in attribute.graphs:
+                yield from all_nodes(graph.node)
 
 
 def canonical_domain(domain: str) -> str:
@@ -47,9 +58,23 @@ class Functions:
         """The model's own function that this node calls."""
         return self._local.get((canonical_domain(node.domain), node.op_type, node.overload))
 
-    def bodies(self) -> Sequence[FunctionProto]:
-        """All functions of the model."""
-        return list(self._local.values())
+    def unfolded(self, nodes: Iterable[NodeProto]) -> int:
+        """How many nodes these are once every call of the model's functions is replaced by its body.
+
+        Functions that call themselves count as if they did not; inlining refuses them.
+        """
+        known: dict[int, int] = {}
+
+        def count(node: NodeProto) -> int:
+            function = self.local(node)
+            if function is None:
+                return 1
+            if id(function) not in known:
+                known[id(function)] = 1
+                known[id(function)] = 1 + sum(count(inner) for inner in all_nodes(function.node))
+            return known[id(function)]
+
+        return sum(count(node) for node in nodes)
 
     def local_body(self, node: NodeProto, attributes: Mapping[str, AttributeProto]) -> Body | None:
         """The model's own function for this node, with its default attributes filled in."""

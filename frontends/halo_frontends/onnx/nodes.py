@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from halo_frontends.onnx.proto import NodeProto
     from halo_frontends.onnx.tensors import TensorReader
 
-_MOST_NODES = 2_000_000
+MOST_NODES = 300_000
+"""Functions that unfold into more nodes than this are refused: a few lines could otherwise mean any number."""
 _DEEPEST_FUNCTIONS = 64
 
 
@@ -57,7 +58,6 @@ class NodeImporter:
         self._tensors = tensors
         self._functions = functions
         self._file = file
-        self._count = 0
 
     def graph(self, frame: Frame, graph: GraphProto) -> list[Value]:
         """A graph's initialisers and nodes; answers the values of its outputs. Raises ModelError, UnsupportedError."""
@@ -76,9 +76,6 @@ class NodeImporter:
     def nodes(self, frame: Frame, nodes: Sequence[NodeProto]) -> None:
         """A list of nodes, in topological order whatever order they stand in."""
         for node in in_order(nodes, frame.scope.defines, self._file):
-            self._count += 1
-            if self._count > _MOST_NODES:
-                raise ModelError(f"unfolds into more than {_MOST_NODES} nodes", Where(self._file))
             self._node(frame, node)
 
     # -- one node ---------------------------------------------------------------------------------------------

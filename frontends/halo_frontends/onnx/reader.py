@@ -16,11 +16,12 @@ from halo_frontends.onnx.attributes import declared_dims, read_dtype, read_type
 from halo_frontends.onnx.functions import (
     DEFAULT_DOMAIN,
     Functions,
+    all_nodes,
     canonical_domain,
     opset_versions,
     standard_function_exists,
 )
-from halo_frontends.onnx.nodes import Frame, NodeImporter
+from halo_frontends.onnx.nodes import MOST_NODES, Frame, NodeImporter
 from halo_frontends.onnx.ordering import node_name
 from halo_frontends.onnx.scope import Scope
 from halo_frontends.onnx.tensors import TensorReader
@@ -74,8 +75,8 @@ class OnnxFrontend:
 
 def _facts(parsed: ParsedModel) -> ModelFacts:
     model = parsed.proto
-    nodes = list(_all_nodes(model.graph.node))
-    called = [node for function in model.functions for node in _all_nodes(function.node)]
+    nodes = list(all_nodes(model.graph.node))
+    called = [node for function in model.functions for node in all_nodes(function.node)]
     constants = list(_all_tensors(model.graph, nodes))
     ops = Counter(_op_name(node) for node in nodes)
     initialisers = {tensor.name for tensor in model.graph.initializer}
@@ -111,7 +112,10 @@ def _text_checked(parsed: ParsedModel) -> Generator[None]:
 
 def _load(parsed: ParsedModel, options: ImportOptions) -> Graph:
     model, file = parsed.proto, str(parsed.path)
-    importer = NodeImporter(TensorReader(parsed), Functions(model), file)
+    functions = Functions(model)
+    if functions.unfolded(all_nodes(model.graph.node)) > MOST_NODES:
+        raise ModelError(f"its functions unfold into more than {MOST_NODES} nodes", Where(file))
+    importer = NodeImporter(TensorReader(parsed), functions, file)
     builder = GraphBuilder(model.graph.name or parsed.path.stem, file)
     scope = Scope(builder)
     _add_inputs(scope, model.graph, options, file)
@@ -226,19 +230,8 @@ def _implemented(node: NodeProto, version: int) -> bool:
 
 
 def _reachable_nodes(parsed: ParsedModel) -> list[NodeProto]:
-    nodes = list(_all_nodes(parsed.proto.graph.node))
-    return [*nodes, *(node for function in parsed.proto.functions for node in _all_nodes(function.node))]
-
-
-def _all_nodes(nodes: Sequence[NodeProto]) -> Iterator[NodeProto]:
-    """These nodes and those of their nested graphs."""
-    for node in nodes:
-        yield node
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                yield from _all_nodes(attribute.g.node)
-            for graph in attribute.graphs:
-                yield from _all_nodes(graph.node)
+    nodes = list(all_nodes(parsed.proto.graph.node))
+    return [*nodes, *(node for function in parsed.proto.functions for node in all_nodes(function.node))]
 
 
 def _all_tensors(graph: GraphProto, nodes: Sequence[NodeProto]) -> Iterator[TensorProto]:
