@@ -45,6 +45,7 @@ class DType(Enum):
         self.text = text
         self.onnx_number = onnx_number
         self.bits = bits
+        self._numpy: np.dtype[np.generic] | None = None
 
     def __repr__(self) -> str:
         return f"DType.{self.name}"
@@ -52,7 +53,9 @@ class DType(Enum):
     @property
     def numpy(self) -> np.dtype[np.generic]:
         """The NumPy dtype that holds it (ml_dtypes for the narrow ones, object for strings)."""
-        return _numpy_dtypes()[self]
+        if self._numpy is None:
+            self._numpy = _numpy_dtype(self)
+        return self._numpy
 
     @property
     def is_float(self) -> bool:
@@ -91,9 +94,11 @@ class DType(Enum):
     @staticmethod
     def from_numpy(dtype: np.dtype[np.generic]) -> DType:
         """The type that this NumPy dtype holds. Raises KeyError if there is none."""
-        if dtype.kind in "OSU" or dtype.kind == "T":
-            return DType.STRING
-        return _BY_NUMPY_NAME[dtype.name]
+        found = _by_numpy_dtype.get(dtype)
+        if found is None:
+            found = DType.STRING if dtype.kind in "OSUT" else _BY_NUMPY_NAME[dtype.name]
+            _by_numpy_dtype[dtype] = found
+        return found
 
 
 _BY_NUMBER = {dtype.onnx_number: dtype for dtype in DType}
@@ -112,22 +117,17 @@ _ML_NAMES = {
     DType.INT2: "int2",
 }
 _BY_NUMPY_NAME = {_ML_NAMES.get(dtype, dtype.text): dtype for dtype in DType if dtype is not DType.STRING}
-_numpy_cache: dict[DType, np.dtype[np.generic]] = {}
+_by_numpy_dtype: dict[np.dtype[np.generic], DType] = {}
+"""What `from_numpy` has answered: NumPy computes the name of a dtype anew each time."""
 
 
-def _numpy_dtypes() -> dict[DType, np.dtype[np.generic]]:
-    if not _numpy_cache:
-        import ml_dtypes
-        import numpy as np
+def _numpy_dtype(dtype: DType) -> np.dtype[np.generic]:
+    import ml_dtypes
+    import numpy as np
 
-        for dtype in DType:
-            if dtype is DType.STRING:
-                _numpy_cache[dtype] = np.dtype(object)
-            elif dtype in _ML_NAMES:
-                _numpy_cache[dtype] = np.dtype(getattr(ml_dtypes, _ML_NAMES[dtype]))
-            else:
-                _numpy_cache[dtype] = np.dtype(dtype.text)
-    return _numpy_cache
+    if dtype is DType.STRING:
+        return np.dtype(object)
+    return np.dtype(getattr(ml_dtypes, _ML_NAMES[dtype]) if dtype in _ML_NAMES else dtype.text)
 
 
 @dataclass(frozen=True, slots=True)
