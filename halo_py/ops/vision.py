@@ -15,10 +15,13 @@ from halo_py.ops.contraction import widened
 from halo_py.ops.dims import integers, known_dims, unknown_dim
 from halo_py.ops.forms import EMPTY, has_no_elements, one_kernel
 from halo_py.ops.kernels.points import (
+    AffineGridCodelet,
     FoldCodelet,
     GridSampleCodelet,
     RoiAlignCodelet,
+    affine_grid_kernel,
     fold_kernel,
+    grid_line,
     grid_sample_kernel,
     roi_align_kernel,
 )
@@ -87,12 +90,7 @@ class AffineGrid(Op):
 
     def _grid(self, sizes: tuple[int, ...]) -> Numbers:
         """Homogeneous positions [..., r + 1] in the order x, y, ..., 1."""
-        lines: list[Numbers] = []
-        for size in sizes:
-            if self.align_corners:
-                lines.append(np.linspace(-1, 1, size) if size > 1 else np.full(1, -1.0))
-            else:
-                lines.append((2 * np.arange(size) + 1) / size - 1)
+        lines = [grid_line(size, bool(self.align_corners)) for size in sizes]
         mesh = np.meshgrid(*lines, indexing="ij")
         return np.stack([*reversed(mesh), np.ones(sizes)], axis=-1)
 
@@ -103,7 +101,11 @@ class AffineGrid(Op):
         return (made.astype(theta.dtype),)
 
     def tile_form(self, args: TileArgs) -> TileForm | Refusal:
-        return Refusal("grids are small: they are made on the host")
+        if has_no_elements(args):
+            return EMPTY
+        out = args.output_types[0]
+        codelet = AffineGridCodelet(bool(self.align_corners))
+        return one_kernel(args, affine_grid_kernel(out.static_shape, out.dtype, codelet), skipped=(1,))
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:

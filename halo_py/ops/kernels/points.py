@@ -61,6 +61,49 @@ def grid_sample_kernel(
 
 
 @dataclass(frozen=True, slots=True)
+class AffineGridCodelet:
+    """Axes (n, field..., coordinate); reads the affine matrices [n, r, r + 1]."""
+
+    align_corners: bool
+
+    @property
+    def name(self) -> str:
+        return "affine_grid"
+
+    def work(self, extents: tuple[Count, ...], kernel: Kernel) -> Work:
+        rank = len(extents) - 2
+        return MapWork(volume(extents), ("mul", "add") * rank, kernel.write_types[0].text, fused=True)
+
+    def compute(self, args: VertexArgs, kernel: Kernel) -> tuple[Array, ...]:
+        theta = _wide(args.reads[0])
+        rank = len(args.low) - 2
+        made: Array = np.zeros(args.extents, theta.dtype)
+        spread = (theta.shape[0], *(1,) * rank, theta.shape[1])
+        for number in range(rank):
+            line = grid_line(kernel.axes[1 + number].extent, self.align_corners)
+            line = line[args.low[1 + number] : args.high[1 + number]].astype(theta.dtype)
+            shape = [-1 if dim == 1 + number else 1 for dim in range(rank + 2)]
+            made += line.reshape(shape) * theta[:, :, rank - 1 - number].reshape(spread)
+        made += theta[:, :, rank].reshape(spread)
+        return (made.astype(kernel.write_types[0].numpy),)
+
+
+def grid_line(size: int, align_corners: bool) -> Array:
+    """Evenly spaced positions in [-1, 1] along one dimension: pixel centres, or from corner to corner."""
+    if align_corners:
+        return np.linspace(-1, 1, size) if size > 1 else np.full(1, -1.0)
+    return (2 * np.arange(size) + 1) / size - 1
+
+
+def affine_grid_kernel(out: tuple[int, ...], dtype: DType, codelet: AffineGridCodelet) -> Kernel:
+    """The kernel of AffineGrid; its operand is the matrices."""
+    rank = out[-1]
+    n, coordinate = Affine(((0, 1),)), Affine(((1 + rank, 1),))
+    read = Access((out[0], rank, rank + 1), (n, coordinate, WHOLE))
+    return Kernel(parallel_axes(out), (read,), (Access(out, same(len(out))),), (dtype,), (dtype,), codelet)
+
+
+@dataclass(frozen=True, slots=True)
 class RoiAlignCodelet:
     """Axes (region, channel, row, column); reads the images, the regions and the image of each region."""
 
