@@ -15,7 +15,7 @@ from halo_py.ir.op import Op
 from halo_py.ir.pattern import onnx_op
 from halo_py.ir.rewrite import kind_of
 from halo_py.passes.base import Pass, PassContext
-from halo_py.types import DType, OptionalType, SequenceType, TensorType, Type
+from halo_py.types import DType, TensorType, Type
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 PrecisionName = Literal["fp32", "fp16", "mixed"]
 
 _LARGEST_HALF = 65504.0
+_PIECE = 1 << 17
+"""Elements converted at a time; half a megabyte stays in the cache."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,10 @@ def _is_float(value: Value) -> bool:
 
 
 def _narrow(type: Type) -> Type:
-    if isinstance(type, TensorType):
-        return TensorType(DType.FLOAT16, type.shape) if type.dtype is DType.FLOAT32 else type
-    element = _narrow(type.element)
-    return SequenceType(element) if isinstance(type, SequenceType) else OptionalType(element)
+    """float16 for a float32 tensor; sequences and optionals live on the host and stay."""
+    if isinstance(type, TensorType) and type.dtype is DType.FLOAT32:
+        return TensorType(DType.FLOAT16, type.shape)
+    return type
 
 
 @dataclass
@@ -148,16 +150,21 @@ class _Narrower:
         return self.casts[key]
 
     def half(self, contents: Array) -> Array:
-        numbers: NDArray[np.float32] = contents.astype(np.float32, copy=False)
+        """Contents in float16, piece by piece: each piece is read from memory once."""
+        numbers: NDArray[np.float32] = np.ascontiguousarray(contents, np.float32).reshape(-1)
+        narrow = np.empty(numbers.shape, np.float16)
+        clamped = False
         with np.errstate(over="ignore", invalid="ignore"):
-            narrow = numbers.astype(np.float16)
-        if not numbers.size or (numbers.max() < _LARGEST_HALF and numbers.min() > -_LARGEST_HALF):
-            return narrow
-        overflow = np.isinf(narrow) & np.isfinite(numbers)
-        if overflow.any():
-            narrow[overflow] = np.copysign(np.float16(_LARGEST_HALF), numbers[overflow])
-            self.clamped += 1
-        return narrow
+            for begin in range(0, numbers.size, _PIECE):
+                part, made = numbers[begin : begin + _PIECE], narrow[begin : begin + _PIECE]
+                made[:] = part
+                if part.max() < _LARGEST_HALF and part.min() > -_LARGEST_HALF:
+                    continue
+                overflow = np.isinf(made) & np.isfinite(part)
+                made[overflow] = np.copysign(np.float16(_LARGEST_HALF), part[overflow])
+                clamped = clamped or bool(overflow.any())
+        self.clamped += clamped
+        return narrow.reshape(contents.shape)
 
     def fresh(self, wanted: str) -> str:
         name, number = wanted, 1
@@ -188,6 +195,8 @@ class _Narrower:
 
     def narrowed(self, node: Node) -> bool:
         """Append the node on float16 operands; answers False if the op's rule does not allow that."""
+        if any(value is not None and not isinstance(value.type, TensorType) for value in (*node.inputs, *node.outputs)):
+            return False
         op = _narrow_attributes(node.op)
         inputs = tuple(self.operand(value, wide=False) for value in node.inputs)
         inputs = tuple(self.narrow_operand(value, node) for value in inputs)
