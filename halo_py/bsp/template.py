@@ -124,7 +124,7 @@ class TemplateBuilder:
         """The template and its per-tile facts.
 
         Homes of the operands that had none are in the facts; an operand that nothing read stays without one (unless it
-        is a result too). The body is not kept: whoever wants to run the template has it made again.
+        is a result too). The body is not kept (unless this is a replay): it is made again when somebody runs it.
         """
         body = self.body()
         roots = {local: self._root(local) for local in self.form.outputs}
@@ -136,6 +136,9 @@ class TemplateBuilder:
 
         def again() -> TemplateBody:
             return TemplateBuilder(name, form, operands, pricing, replay=replay).body()
+
+        if self.replay:  # somebody is about to run it
+            return charged.template(facts, lambda: body, taken), facts
 
         return charged.template(facts, again, taken), facts
 
