@@ -11,7 +11,8 @@ import pytest
 
 import halo_py
 from halo_backends.ipu.engine import Engine
-from halo_backends.ipu.exchange import Multicast, Piece
+from halo_backends.ipu.exchange import Multicast
+from halo_backends.ipu.tiled import Concrete
 from halo_py.bsp.program import Move, Program
 from halo_py.errors import SimulationError
 from halo_py.ir.graph import Graph, Value
@@ -33,64 +34,66 @@ class OneMutation:
     done: str = ""
     kinds: tuple[str, ...] = field(default=("lost", "shifted", "swapped"))
 
-    def __call__(self, move: Move, groups: list[Multicast]) -> list[Multicast]:
+    def __call__(self, move: Move, groups: Concrete) -> Concrete:
         self.seen += 1
-        if self.at != self.seen - 1:
+        boxed = [group for group in groups if isinstance(group, Multicast)]
+        if self.at != self.seen - 1 or len(boxed) < len(groups):
             return groups
         kind = self.random.choice(self.kinds)
-        changed = {"lost": self._lost, "shifted": self._shifted, "swapped": self._swapped}[kind](groups)
-        if changed is not None:
-            self.done = "lost partial" if kind == "lost" and move.depth > 1 else kind
-        return changed or groups
+        changed = {"lost": self._lost, "shifted": self._shifted, "swapped": self._swapped}[kind](boxed)
+        if changed is None:
+            return groups
+        self.done = "lost partial" if kind == "lost" and move.depth > 1 else kind
+        return changed
 
     def _lost(self, groups: list[Multicast]) -> list[Multicast] | None:
         """One tile does not get one piece."""
         index = self.random.randrange(len(groups))
-        group = groups[index]
-        piece = self.random.randrange(len(group.pieces))
-        left = tuple(entry for number, entry in enumerate(group.pieces) if number != piece)
-        return _for_one(groups, index, self.random.choice(group.targets), left)
+        kept = np.arange(len(groups[index].sources)) != self.random.randrange(len(groups[index].sources))
+        return self._for_one(groups, index, kept, None)
 
     def _shifted(self, groups: list[Multicast]) -> list[Multicast] | None:
         """One piece for one tile is read one element further on."""
         index = self.random.randrange(len(groups))
         group = groups[index]
-        boxed = [number for number, piece in enumerate(group.pieces) if isinstance(piece, Piece) and piece.low]
-        if not boxed:
+        if not len(group.low):
             return None
-        chosen = self.random.choice(boxed)
-        piece = group.pieces[chosen]
-        assert isinstance(piece, Piece)
-        axis = self.random.randrange(len(piece.low))
-        shift = tuple(self.random.choice((-1, 1)) if number == axis else 0 for number in range(len(piece.low)))
-        pieces = (*group.pieces[:chosen], replace(piece, shift=shift), *group.pieces[chosen + 1 :])
-        return _for_one(groups, index, self.random.choice(group.targets), pieces)
+        shift = np.zeros_like(group.piece_low)
+        piece, axis = self.random.randrange(shift.shape[0]), self.random.randrange(shift.shape[1])
+        shift[piece, axis] = self.random.choice((-1, 1))
+        return self._for_one(groups, index, np.ones(len(group.sources), bool), shift)
 
     def _swapped(self, groups: list[Multicast]) -> list[Multicast] | None:
         """Two tiles get each other's operand."""
         sized: dict[tuple[int, ...], list[int]] = {}
         for number, group in enumerate(groups):
-            size = tuple(b - a for a, b in zip(group.low, group.high, strict=True))
-            sized.setdefault(size, []).append(number)
+            sized.setdefault(tuple((group.high - group.low).tolist()), []).append(number)
         choices = [numbers for numbers in sized.values() if len(numbers) > 1]
         if not choices:
             return None
         first, second = self.random.sample(self.random.choice(choices), 2)
-        one, other = groups[first], groups[second]
+        one, other = groups[first].targets.copy(), groups[second].targets.copy()
+        one[0], other[0] = groups[second].targets[0], groups[first].targets[0]
         changed = list(groups)
-        tile, partner = one.targets[0], other.targets[0]
-        changed[first] = replace(one, targets=(partner, *one.targets[1:]))
-        changed[second] = replace(other, targets=(tile, *other.targets[1:]))
+        changed[first] = replace(groups[first], targets=one)
+        changed[second] = replace(groups[second], targets=other)
         return changed
 
-
-def _for_one(groups: list[Multicast], index: int, tile: int, pieces: tuple[Any, ...]) -> list[Multicast]:
-    """The same exchange, but `tile` gets its box of group `index` from these pieces."""
-    group = groups[index]
-    rest = tuple(other for other in group.targets if other != tile)
-    alone = replace(group, targets=(tile,), pieces=pieces)
-    kept = [replace(group, targets=rest)] if rest else []
-    return [*groups[:index], *kept, alone, *groups[index + 1 :]]
+    def _for_one(self, groups: list[Multicast], index: int, kept: Numbers, shift: Numbers | None) -> list[Multicast]:
+        """The same exchange, but one tile gets its box of group `index` from the kept pieces, shifted."""
+        group = groups[index]
+        tile = self.random.choice(group.targets.tolist())
+        alone = replace(
+            group,
+            targets=np.array([tile]),
+            sources=group.sources[kept],
+            piece_low=group.piece_low[kept],
+            piece_high=group.piece_high[kept],
+            parts=group.parts[kept],
+            shift=shift,
+        )
+        rest = replace(group, targets=group.targets[group.targets != tile])
+        return [*groups[:index], *([rest] if len(rest.targets) else []), alone, *groups[index + 1 :]]
 
 
 def _run(graph: Graph, program: Program, feeds: dict[Value, Numbers], mutation: OneMutation) -> list[Numbers]:

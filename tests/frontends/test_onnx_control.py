@@ -15,7 +15,9 @@ from halo_py.errors import ModelError
 from halo_py.evaluate import evaluate_graph
 from halo_py.frontend import ImportOptions, load_model
 from halo_py.ir.graph import Graph
+from halo_py.ir.op import REGISTRY
 from halo_py.ir.verify import verify_graph
+from halo_py.ops import load_ops
 from tests.frontends.onnx_models import (
     BOOL,
     FLOAT,
@@ -237,9 +239,6 @@ def test_a_body_with_too_many_inputs_is_a_model_error(tmp_path: Path) -> None:
 def test_composite_operators_are_inlined_through_the_standards_function(
     op: str, attributes: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from halo_py.ir.op import REGISTRY
-    from halo_py.ops import load_ops
-
     load_ops()
     without = {key: cls for key, cls in REGISTRY.by_onnx.items() if key[1] != op}
     monkeypatch.setattr(REGISTRY, "by_onnx", without)
@@ -258,6 +257,32 @@ def test_composite_operators_are_inlined_through_the_standards_function(
     graph = load_model(path)
     assert len(graph.nodes) > 1
     np.testing.assert_allclose(np.asarray(evaluate_graph(graph, [inputs["x"]])[0]), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_function_in_a_function_gets_the_callers_attributes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load_ops()
+    losses = ("SoftmaxCrossEntropyLoss", "NegativeLogLikelihoodLoss")
+    monkeypatch.setattr(
+        REGISTRY, "by_onnx", {key: cls for key, cls in REGISTRY.by_onnx.items() if key[1] not in losses}
+    )
+    inputs: dict[str, Array] = {"x": random(0, 3, 5), "t": np.asarray([0, 1, 2])}
+    ports = [tensor_input("x", 3, 5), tensor_input("t", 3, type=INT64)]
+    for reduction in ("sum", "mean", "none"):
+        node = helper.make_node("SoftmaxCrossEntropyLoss", ["x", "t"], ["y"], reduction=reduction, ignore_index=1)
+        path = write(make_model(make_graph([node], ports, [untyped("y")])), tmp_path)
+        found = evaluate_graph(load_model(path), [inputs["x"], inputs["t"]])[0]
+        np.testing.assert_allclose(np.asarray(found), judge(path, inputs)[0], rtol=1e-5)
+
+
+def test_the_graph_that_sequence_map_takes_may_capture(tmp_path: Path) -> None:
+    body = make_graph([helper.make_node("Add", ["a", "k"], ["b"])], [tensor_input("a", 2)], [tensor_input("b", 2)])
+    nodes = [
+        helper.make_node("SequenceConstruct", ["x", "k"], ["s"]),
+        helper.make_node("SequenceMap", ["s"], ["r"], body=body),
+        helper.make_node("ConcatFromSequence", ["r"], ["y"], axis=0),
+    ]
+    model = make_model(make_graph(nodes, [tensor_input("x", 2), tensor_input("k", 2)], [untyped("y")]))
+    _check(model, {"x": random(0, 2), "k": random(1, 2)}, tmp_path)
 
 
 def test_constants_of_branches_are_read(tmp_path: Path) -> None:
