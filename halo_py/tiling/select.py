@@ -32,7 +32,7 @@ TRUST = 0.25
 UNBALANCED = 4
 """A home derived from what tiles need may hold so many times the mean on one tile; else it is linear."""
 
-_CACHE_SIZE = 256
+_CACHE_SIZE = 32
 _cache: dict[object, Choice] = {}
 
 
