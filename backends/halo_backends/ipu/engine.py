@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from halo_backends.ipu.exchange import Multicast
 from halo_backends.ipu.rounding import StochasticRounding
 from halo_backends.ipu.store import TiledValue
-from halo_backends.ipu.tiled import Counters, Mutator, TemplateRun
+from halo_backends.ipu.tiled import Concrete, Counters, Mutator, TemplateRun
 from halo_backends.ipu.whole import Region, WholeRun
 from halo_py.bsp.program import Call, HostCall, Program, StageProgram
 from halo_py.errors import SimulationError
@@ -47,7 +46,7 @@ class Engine:
     _regions: dict[tuple[int, tuple[int, ...], tuple[int, ...]], Region] = field(
         default_factory=dict[tuple[int, tuple[int, ...], tuple[int, ...]], Region]
     )
-    _concrete: dict[int, list[Multicast]] = field(default_factory=dict[int, list[Multicast]])
+    _concrete: dict[int, Concrete] = field(default_factory=dict[int, Concrete])
 
     def run(self, graph: Graph, inputs: Mapping[Value, Array]) -> list[RuntimeValue]:
         """Outputs of `graph` for one micro-batch. `inputs` has contents for every graph input.

@@ -16,91 +16,100 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from halo_py.bsp.program import Move
+    from halo_py.ir.space import Bounds
 
     Array = NDArray[np.generic]
 
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Part of a wanted box that one tile sends: [low, high) in the view both ends share.
-
-    `part` numbers the partial sum it belongs to (0 when there is only one). `shift` displaces the box at the source;
-    a correct program never does (mutation tests do).
-    """
-
-    source: int
-    low: tuple[int, ...]
-    high: tuple[int, ...]
-    part: int = 0
-    shift: tuple[int, ...] | None = None
-
-    @property
-    def elements(self) -> int:
-        """How many elements travel."""
-        return prod(end - start for start, end in zip(self.low, self.high, strict=True))
-
-
-@dataclass(frozen=True, slots=True)
-class FlatPiece:
-    """Part of a wanted box whose ends see the value through different views: positions in both tiles' blocks."""
-
-    source: int
-    source_positions: Ints
-    target_positions: Ints
-    part: int = 0
-
-    @property
-    def elements(self) -> int:
-        """How many elements travel."""
-        return len(self.target_positions)
+_PAIRS_AT_ONCE = 4_000_000
+"""Pairs of boxes that are compared in one go."""
 
 
 @dataclass(frozen=True, slots=True)
 class Multicast:
-    """`targets` all receive the box [low, high), put together from `pieces`: one copy, or `depth` partials of it."""
+    """`targets` all receive the box [low, high), put together from pieces: one copy, or `depth` partials of it.
 
-    targets: tuple[int, ...]
-    low: tuple[int, ...]
-    high: tuple[int, ...]
-    pieces: tuple[Piece | FlatPiece, ...]
+    Piece i comes from tile `sources[i]`: the box [piece_low[i], piece_high[i]) in the view both ends share, of partial
+    sum `parts[i]`. `shift[i]` displaces the box at the source; a correct program has none (mutation tests do).
+    """
+
+    targets: Ints
+    low: Ints
+    high: Ints
+    sources: Ints
+    piece_low: Bounds
+    piece_high: Bounds
+    parts: Ints
     depth: int = 1
+    shift: Bounds | None = None
+
+    def elements(self) -> Ints:
+        """Elements of each piece."""
+        return np.prod(self.piece_high - self.piece_low, axis=1, dtype=np.int64)
 
     def assemble(self, value: TiledValue) -> Array:
         """What a target then holds: the box, or [depth, box] for partials. Poison shows what never came."""
-        box = tuple(b - a for a, b in zip(self.low, self.high, strict=True))
-        dtype = value.arrays[0].dtype
-        buffer = poisoned((self.depth, *box), dtype)
-        covered = 0
-        for piece in self.pieces:
-            covered += _copy(piece, value, buffer, self.low)
-        if covered < buffer.size and dtype.kind not in "fc":
-            raise SimulationError(f"{buffer.size - covered} elements of an operand were never received")
+        dtype = value.dtype
+        buffer = poisoned((self.depth, *(self.high - self.low).tolist()), dtype)
+        rows = value.rows_of(self.sources)
+        first = self.piece_low if self.shift is None else self.piece_low + self.shift
+        last = self.piece_high if self.shift is None else self.piece_high + self.shift
+        value.check_inside(rows, first, last)
+        base = value.mapping.low[rows]
+        _check_arrival(self.piece_low - self.low, self.piece_high - self.low, self.high - self.low)
+        arrays = value.arrays
+        for row, part, a, b, c, d in zip(
+            rows.tolist(),
+            self.parts.tolist(),
+            (first - base).tolist(),
+            (last - base).tolist(),
+            (self.piece_low - self.low).tolist(),
+            (self.piece_high - self.low).tolist(),
+            strict=True,
+        ):
+            buffer[(part, *map(slice, c, d))] = arrays[row][tuple(map(slice, a, b))]
+        if dtype.kind not in "fc" and int(self.elements().sum()) < buffer.size:
+            raise SimulationError("elements of an operand were never received")
         return buffer if self.depth > 1 else buffer[0, ...]
 
 
-def _copy(piece: Piece | FlatPiece, value: TiledValue, buffer: Array, base: tuple[int, ...]) -> int:
-    if isinstance(piece, FlatPiece):
-        row = value.rows.get(piece.source)
-        if row is None:
-            raise SimulationError(f"tile {piece.source} sends a value it holds nothing of")
-        target = buffer[piece.part, ...].reshape(-1)
-        target[piece.target_positions] = value.arrays[row].reshape(-1)[piece.source_positions]
-        return len(piece.target_positions)
-    shift = piece.shift or (0,) * len(piece.low)
-    contents = value.block(
-        piece.source,
-        tuple(a + s for a, s in zip(piece.low, shift, strict=True)),
-        tuple(b + s for b, s in zip(piece.high, shift, strict=True)),
-    )
-    part = tuple(slice(a - o, b - o) for a, b, o in zip(piece.low, piece.high, base, strict=True))
-    target = buffer[piece.part, ...]
-    if any(cut.start < 0 or cut.stop > size for cut, size in zip(part, target.shape, strict=True)):
+def _check_arrival(low: Bounds, high: Bounds, size: Ints) -> None:
+    if len(low) and ((low < 0).any() or (high > size).any()):
         raise SimulationError("a transfer arrives outside the memory its receiver set aside")
-    target[part] = contents
-    return contents.size
 
 
-def multicasts(move: Move, shift: tuple[int, ...] | None = None) -> list[Multicast]:
+@dataclass(frozen=True, slots=True)
+class FlatMulticast:
+    """As Multicast, for ends that see the value through different views: positions in the blocks of both ends."""
+
+    targets: Ints
+    low: Ints
+    high: Ints
+    sources: Ints
+    source_positions: tuple[Ints, ...]
+    target_positions: tuple[Ints, ...]
+    depth: int = 1
+
+    def elements(self) -> Ints:
+        """Elements of each piece."""
+        return np.array([len(positions) for positions in self.target_positions], np.int64)
+
+    def assemble(self, value: TiledValue) -> Array:
+        """What a target then holds."""
+        dtype = value.dtype
+        buffer = poisoned(tuple((self.high - self.low).tolist()), dtype)
+        flat = buffer.reshape(-1)
+        covered = 0
+        rows = value.rows_of(self.sources).tolist()
+        for row, there, here in zip(rows, self.source_positions, self.target_positions, strict=True):
+            block: Array = value.arrays[int(row)]
+            flat[here] = block.reshape(-1)[there]
+            covered += len(here)
+        if covered < buffer.size and dtype.kind not in "fc":
+            raise SimulationError(f"{buffer.size - covered} elements of an operand were never received")
+        return buffer
+
+
+def multicasts(move: Move, shift: tuple[int, ...] | None = None) -> list[Multicast] | list[FlatMulticast]:
     """The concrete exchange of a move; `shift` displaces the wanted boxes to the loop counter's slice."""
     need = move.need
     if shift is not None and any(shift):
@@ -115,52 +124,65 @@ def multicasts(move: Move, shift: tuple[int, ...] | None = None) -> list[Multica
 
 
 def _box_multicasts(home: TileMapping, need: TileMapping, depth: int) -> list[Multicast]:
-    home_low, home_high, _counts, holder_box = home.distinct
-    need_low, need_high, _need_counts, wanted = need.distinct
-    holders = _holders(home.tiles, holder_box, len(home_low))
-    targets = _holders(need.tiles, wanted, len(need_low))
-    result: list[Multicast] = []
-    for number in range(len(need_low)):
-        low = np.maximum(home_low, need_low[number])
-        high = np.minimum(home_high, need_high[number])
-        hits = np.flatnonzero((high > low).all(axis=1))
-        pieces: list[Piece] = []
-        lows: list[list[int]] = low[hits].tolist()
-        highs: list[list[int]] = high[hits].tolist()
-        for hit, piece_low, piece_high in zip(hits.tolist(), lows, highs, strict=True):
-            sources = holders[hit][:depth] if depth > 1 else _nearest(holders[hit], targets[number])
-            if len(sources) < depth:
-                raise SimulationError(f"{depth} partials are wanted, {len(sources)} tiles hold one")
-            for part, source in enumerate(sources):
-                pieces.append(Piece(source, tuple(piece_low), tuple(piece_high), part))
-        result.append(
-            Multicast(
-                tuple(targets[number]),
-                tuple(need_low[number].tolist()),
-                tuple(need_high[number].tolist()),
-                tuple(pieces),
-                depth,
-            )
-        )
-    return result
+    home_low, home_high, counts, holder_box = home.distinct
+    need_low, need_high, need_counts, wanted = need.distinct
+    targets = _grouped(need.tiles, wanted, need_counts)
+    wanting, holding = _overlapping(need_low, need_high, home_low, home_high)
+    holders = _grouped(home.tiles, holder_box, counts)
+    if depth > 1:
+        few = counts.min(initial=depth)
+        if few < depth:
+            raise SimulationError(f"{depth} partials are wanted, {few} tiles hold one")
+        by_box = np.stack([tiles[:depth] for tiles in holders])
+        sources = by_box[holding].reshape(-1)
+        parts = np.tile(np.arange(depth, dtype=np.int64), len(holding))
+        wanting, holding = np.repeat(wanting, depth), np.repeat(holding, depth)
+    else:
+        sources = _nearest(holders, targets, wanting, holding)
+        parts = np.zeros(len(holding), np.int64)
+    low = np.maximum(need_low[wanting], home_low[holding])
+    high = np.minimum(need_high[wanting], home_high[holding])
+    marks = np.searchsorted(wanting, np.arange(len(need_low) + 1))
+    return [
+        Multicast(targets[n], need_low[n], need_high[n], sources[a:b], low[a:b], high[a:b], parts[a:b], depth)
+        for n, (a, b) in enumerate(zip(marks[:-1].tolist(), marks[1:].tolist(), strict=True))
+    ]
 
 
-def _nearest(holders: list[int], targets: list[int]) -> list[int]:
-    """One holder of a copy: a tile that wants it for itself if there is one."""
-    if len(holders) == 1:
-        return holders
-    wanted = set(targets)
-    return [next((tile for tile in holders if tile in wanted), holders[0])]
+def _overlapping(low: Bounds, high: Bounds, other_low: Bounds, other_high: Bounds) -> tuple[Ints, Ints]:
+    """Pairs (box, other box) that overlap, ordered by box."""
+    firsts: list[Ints] = []
+    seconds: list[Ints] = []
+    chunk = max(1, _PAIRS_AT_ONCE // max(1, len(other_low)))
+    for start in range(0, len(low), chunk):
+        part = slice(start, start + chunk)
+        meets = np.ones((len(low[part]), len(other_low)), bool)
+        for dimension in range(low.shape[1]):
+            meets &= low[part, dimension, None] < other_high[None, :, dimension]
+            meets &= other_low[None, :, dimension] < high[part, dimension, None]
+        first, second = np.nonzero(meets)
+        firsts.append(first + start)
+        seconds.append(second)
+    return np.concatenate(firsts), np.concatenate(seconds)
 
 
-def _holders(tiles: Ints, box: Ints, boxes: int) -> list[list[int]]:
-    holders: dict[int, list[int]] = {number: [] for number in range(boxes)}
-    for tile, number in zip(tiles.tolist(), box.tolist(), strict=True):
-        holders[int(number)].append(int(tile))
-    return list(holders.values())
+def _grouped(tiles: Ints, box: Ints, counts: Ints) -> list[Ints]:
+    """The tiles of each box, in ascending order."""
+    order = np.argsort(box, kind="stable")
+    return np.split(tiles[order], np.cumsum(counts)[:-1])
 
 
-def _flat_multicasts(home: TileMapping, need: TileMapping) -> list[Multicast]:
+def _nearest(holders: list[Ints], targets: list[Ints], wanting: Ints, holding: Ints) -> Ints:
+    """Of copies of a box, one that a receiver holds itself if there is one, else the first."""
+    sources = np.array([tiles[0] for tiles in holders], np.int64)[holding]
+    for pair in np.flatnonzero(np.array([len(tiles) > 1 for tiles in holders])[holding]).tolist():
+        own = np.intersect1d(holders[int(holding[pair])], targets[int(wanting[pair])])
+        if len(own):
+            sources[pair] = own[0]
+    return sources
+
+
+def _flat_multicasts(home: TileMapping, need: TileMapping) -> list[FlatMulticast]:
     elements = prod(home.shape)
     owner = np.full(elements, -1, np.int64)
     local = np.zeros(elements, np.int64)
@@ -168,19 +190,24 @@ def _flat_multicasts(home: TileMapping, need: TileMapping) -> list[Multicast]:
         positions = flat_positions(home.shape, home.low[row].tolist(), home.high[row].tolist())
         owner[positions] = row
         local[positions] = np.arange(len(positions))
-    need_low, need_high, _counts, wanted = need.distinct
-    targets = _holders(need.tiles, wanted, len(need_low))
-    result: list[Multicast] = []
+    need_low, need_high, counts, wanted = need.distinct
+    targets = _grouped(need.tiles, wanted, counts)
+    result: list[FlatMulticast] = []
     for number in range(len(need_low)):
-        low, high = tuple(need_low[number].tolist()), tuple(need_high[number].tolist())
-        positions = flat_positions(need.shape, low, high)
+        low, high = need_low[number], need_high[number]
+        positions = flat_positions(need.shape, low.tolist(), high.tolist())
         rows = owner[positions]
         order = np.argsort(rows, kind="stable")
-        marks = np.flatnonzero(np.diff(rows[order])) + 1
-        pieces = tuple(
-            FlatPiece(int(home.tiles[rows[chunk[0]]]), local[positions[chunk]], chunk)
-            for chunk in np.split(order, marks)
-            if rows[chunk[0]] >= 0
+        chunks = np.split(order, np.flatnonzero(np.diff(rows[order])) + 1)
+        held = [chunk for chunk in chunks if rows[chunk[0]] >= 0]
+        result.append(
+            FlatMulticast(
+                targets[number],
+                low,
+                high,
+                home.tiles[[int(rows[chunk[0]]) for chunk in held]],
+                tuple(local[positions[chunk]] for chunk in held),
+                tuple(held),
+            )
         )
-        result.append(Multicast(tuple(targets[number]), low, high, pieces))
     return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import lt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from halo_py.ir.space import Bounds
+
     Array = NDArray[np.generic]
-    Box = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 def poisoned(shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Array:
@@ -32,25 +34,26 @@ class TiledValue:
     """One value over the tiles: `arrays[i]` is the block that tile `mapping.tiles[i]` holds, box i of the mapping.
 
     Only code that acts for tile `mapping.tiles[i]` may read or write `arrays[i]`; exchange is the exception.
-    `written[i]` counts the elements written so far, so that a read of an unwritten block of any type is caught.
+    `unfinished` counts the elements that nobody wrote yet, by row, so that a read of an unwritten block of a type
+    without NaN is caught too.
     """
 
     mapping: TileMapping
     arrays: list[Array]
     rows: dict[int, int]
-    written: list[int]
+    unfinished: dict[int, int]
 
     @staticmethod
     def empty(mapping: TileMapping, dtype: np.dtype[np.generic]) -> TiledValue:
         """Poisoned blocks."""
         shapes = (mapping.high - mapping.low).tolist()
         arrays = [poisoned(tuple(shape), dtype) for shape in shapes]
-        return TiledValue(mapping, arrays, _rows(mapping), [0] * len(arrays))
+        return TiledValue(mapping, arrays, _rows(mapping), {row: array.size for row, array in enumerate(arrays)})
 
     @staticmethod
     def filled(mapping: TileMapping, arrays: list[Array]) -> TiledValue:
         """Blocks that are completely written."""
-        return TiledValue(mapping, arrays, _rows(mapping), [array.size for array in arrays])
+        return TiledValue(mapping, arrays, _rows(mapping), {})
 
     @staticmethod
     def scatter(mapping: TileMapping, contents: Array) -> TiledValue:
@@ -73,22 +76,48 @@ class TiledValue:
             raise SimulationError(f"{whole.size - covered} elements of a result lie on no tile")
         return whole.reshape(shape)
 
-    def block(self, tile: int, low: tuple[int, ...], high: tuple[int, ...]) -> Array:
-        """The part [low, high) of the block on `tile`, in the mapping's view.
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """Element type of the blocks."""
+        return self.arrays[0].dtype
 
-        Raises SimulationError if the tile does not hold all of it or it was never written.
+    def rows_of(self, tiles: Ints) -> Ints:
+        """The row of each of these tiles' blocks. Raises SimulationError if one of them holds nothing."""
+        rows = np.minimum(np.searchsorted(self.mapping.tiles, tiles), len(self.mapping.tiles) - 1)
+        strangers = tiles[self.mapping.tiles[rows] != tiles]
+        if len(strangers):
+            raise SimulationError(f"tile {strangers[0]} is read from and holds nothing of the value")
+        return rows
+
+    def check_inside(self, rows: Ints, low: Bounds, high: Bounds) -> None:
+        """Raises SimulationError unless block `rows[i]` holds all of [low[i], high[i]), and it was written."""
+        if (low < self.mapping.low[rows]).any() or (high > self.mapping.high[rows]).any():
+            wrong = (low < self.mapping.low[rows]).any(axis=1) | (high > self.mapping.high[rows]).any(axis=1)
+            at = int(np.flatnonzero(wrong)[0])
+            tile, box = self.mapping.tiles[rows[at]], f"{low[at].tolist()}..{high[at].tolist()}"
+            raise SimulationError(f"tile {tile} reads {box}, outside the block it holds")
+        if self.unfinished and self.dtype.kind not in "fc" and not self.unfinished.keys().isdisjoint(rows.tolist()):
+            raise SimulationError("a tile reads elements that nobody wrote")
+
+    def parts(self, tiles: Ints, low: Bounds, high: Bounds) -> list[Array]:
+        """For each tile its own block's part [low[i], high[i]), in the mapping's view; empty boxes need no block.
+
+        Raises SimulationError if a tile does not hold all of its part or it was never written.
         """
-        row = self.rows.get(tile)
-        if row is None:
-            raise SimulationError(f"tile {tile} reads a value it holds nothing of")
-        array = self.arrays[row]
-        if self.written[row] < array.size and array.dtype.kind not in "fc":
-            raise SimulationError(f"tile {tile} reads {array.size - self.written[row]} elements nobody wrote")
-        base = self.mapping.low[row].tolist()
-        part = tuple(slice(a - o, b - o) for a, b, o in zip(low, high, base, strict=True))
-        if any(cut.start < 0 or cut.stop > size for cut, size in zip(part, array.shape, strict=True)):
-            raise SimulationError(f"tile {tile} reads {low}..{high}, outside the block it holds")
-        return array[part]
+        full = (high > low).all(axis=1)
+        rows = np.zeros(len(tiles), np.int64)
+        rows[full] = self.rows_of(tiles[full])
+        self.check_inside(rows[full], low[full], high[full])
+        base = self.mapping.low[rows]
+        found: list[Array] = []
+        lows: list[list[int]] = (low - base).tolist()
+        highs: list[list[int]] = (high - base).tolist()
+        for row, a, b in zip(rows.tolist(), lows, highs, strict=True):
+            if all(map(lt, a, b)):
+                found.append(self.arrays[row][tuple(map(slice, a, b))])
+            else:
+                found.append(np.empty([end - start for start, end in zip(a, b, strict=True)], self.dtype))
+        return found
 
     def write(self, tile: int, low: tuple[int, ...], contents: Array) -> None:
         """Write a part of the block on `tile`, starting at `low` in the mapping's view."""
@@ -101,7 +130,10 @@ class TiledValue:
         if any(cut.start < 0 or cut.stop > size for cut, size in zip(part, array.shape, strict=True)):
             raise SimulationError(f"tile {tile} writes outside the block it holds")
         array[part] = contents
-        self.written[row] += contents.size
+        if row in self.unfinished:
+            self.unfinished[row] -= contents.size
+            if self.unfinished[row] <= 0:
+                del self.unfinished[row]
 
     def viewed(self, shape: tuple[int, ...]) -> TiledValue | None:
         """The same memory seen as boxes of another row-major view, or None if some block is no box there."""
@@ -110,7 +142,7 @@ class TiledValue:
             return None
         sizes = (mapping.high - mapping.low).tolist()
         arrays = [array.reshape(tuple(size)) for array, size in zip(self.arrays, sizes, strict=True)]
-        return TiledValue(mapping, arrays, self.rows, self.written)
+        return TiledValue(mapping, arrays, self.rows, self.unfinished)
 
 
 def _rows(mapping: TileMapping) -> dict[int, int]:

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from halo_backends.ipu.exchange import Multicast, multicasts
+from halo_backends.ipu.exchange import FlatMulticast, Multicast, multicasts
 from halo_backends.ipu.store import TiledValue
 from halo_py.bsp.program import CombineGroup, Compute, Exchange, Loop, Move, Rename, Template, VertexGroup
 from halo_py.errors import SimulationError
 from halo_py.ir.space import Access, Affine, Kernel, VertexArgs
+from halo_py.tiling.mapping import TileMapping
 from halo_py.types import DType
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from halo_backends.ipu.rounding import StochasticRounding
+    from halo_py.ir.space import Bounds
 
     Array = NDArray[np.generic]
 
-Mutator = Callable[[Move, list[Multicast]], list[Multicast]]
+Concrete = list[Multicast] | list[FlatMulticast]
+"""The concrete exchange of one move."""
+
+Mutator = Callable[[Move, Concrete], Concrete]
 """A hook that may change the concrete exchange of a move (tests lose, shift and swap transfers through it)."""
 
 
@@ -37,15 +43,6 @@ class Counters:
 
 
 @dataclass(slots=True)
-class Received:
-    """What an exchange brought for one operand: per tile the array and the corner of its box."""
-
-    view: tuple[int, ...]
-    arrays: dict[int, Array]
-    low: dict[int, tuple[int, ...]]
-
-
-@dataclass(slots=True)
 class TemplateRun:
     """One run of a template: the local values on the tiles and the operands received."""
 
@@ -54,10 +51,10 @@ class TemplateRun:
     counters: Counters
     rounding: StochasticRounding | None = None
     mutate: Mutator | None = None
-    concrete: dict[int, list[Multicast]] = field(default_factory=dict[int, list[Multicast]])
+    concrete: dict[int, Concrete] = field(default_factory=dict[int, Concrete])
     """Concrete exchanges by identity of their Move; shared between runs of the same template."""
-    _received: dict[tuple[int, int], Received] = field(default_factory=dict[tuple[int, int], Received])
-    _partials: dict[int, Received] = field(default_factory=dict[int, Received])
+    _received: dict[tuple[int, int], TiledValue] = field(default_factory=dict[tuple[int, int], TiledValue])
+    _partials: dict[int, TiledValue] = field(default_factory=dict[int, TiledValue])
     _partial_values: dict[int, TiledValue] = field(default_factory=dict[int, TiledValue])
 
     def run(self) -> None:
@@ -100,29 +97,39 @@ class TemplateRun:
     def _move(self, move: Move, iteration: int) -> None:
         held = self._partial_values[move.value] if move.depth > 1 else self.values[move.value]
         value = held.viewed(move.need.shape) or held
-        received = Received(move.need.shape, {}, {})
-        for group in self._concrete(move, iteration):
-            contents = group.assemble(value)
-            for tile in group.targets:
-                received.arrays[tile] = contents.copy()
-                received.low[tile] = group.low
-            self._count(group, contents)
-        call, operand = move.slot
+        shift = self._shift(move, iteration) if move.indexed else None
+        received = self._receive(move, value, self._concrete(move, shift), shift)
         if move.depth > 1:
             self._partials[move.value] = received
-        elif call < 0:
-            arrays = [received.arrays[tile] for tile in move.need.tiles.tolist()]
-            self.values[move.value] = TiledValue.filled(move.need, arrays)
+        elif move.slot[0] < 0:
+            self.values[move.value] = received
         else:
-            self._received[call, operand] = received
+            self._received[move.slot] = received
 
-    def _concrete(self, move: Move, iteration: int) -> list[Multicast]:
-        if move.indexed:
-            groups = multicasts(move, self._shift(move, iteration))
-        else:
-            groups = self.concrete.get(id(move))
-            if groups is None:
-                groups = self.concrete[id(move)] = multicasts(move)
+    def _receive(self, move: Move, value: TiledValue, groups: Concrete, shift: tuple[int, ...] | None) -> TiledValue:
+        """Every tile's operand memory after the exchange; what nobody sent stays poisoned."""
+        need = move.need
+        if shift is not None and any(shift):
+            offset = np.asarray(shift, np.int64)
+            need = TileMapping(need.shape, need.tiles, need.low + offset, need.high + offset)
+        arrays: list[Array | None] = [None] * len(need.tiles)
+        for group in groups:
+            contents = group.assemble(value)
+            for row in np.searchsorted(need.tiles, group.targets).tolist():
+                arrays[row] = contents.copy()
+            self._count(group, contents.dtype.itemsize)
+        missing = [row for row, array in enumerate(arrays) if array is None]
+        if missing:
+            never = TiledValue.empty(need, value.dtype)
+            arrays = [never.arrays[row] if array is None else array for row, array in enumerate(arrays)]
+        return TiledValue.filled(need, [array for array in arrays if array is not None])
+
+    def _concrete(self, move: Move, shift: tuple[int, ...] | None) -> Concrete:
+        groups = None if move.indexed else self.concrete.get(id(move))
+        if groups is None:
+            groups = multicasts(move, shift)
+            if not move.indexed:
+                self.concrete[id(move)] = groups
         return self.mutate(move, groups) if self.mutate is not None else groups
 
     def _shift(self, move: Move, iteration: int) -> tuple[int, ...]:
@@ -130,12 +137,11 @@ class TemplateRun:
         kernel = self.template.calls[call]
         return loop_shift(kernel, kernel.reads[operand], iteration)
 
-    def _count(self, group: Multicast, contents: Array) -> None:
-        item = contents.dtype.itemsize
-        for piece in group.pieces:
-            others = sum(tile != piece.source for tile in group.targets)
-            self.counters.bytes_exchanged += piece.elements * item * others
-            self.counters.bytes_sent += piece.elements * item if others else 0
+    def _count(self, group: Multicast | FlatMulticast, item_bytes: int) -> None:
+        elements = group.elements()
+        receivers = len(group.targets) - np.isin(group.sources, group.targets)
+        self.counters.bytes_exchanged += int(elements @ receivers) * item_bytes
+        self.counters.bytes_sent += int(elements[receivers > 0].sum()) * item_bytes
 
     # compute ----------------------------------------------------------------------------------------------------
 
@@ -143,36 +149,37 @@ class TemplateRun:
         kernel = group.placement.kernel
         tiles, low, high = group.placement.boxes
         low, high = _at_iteration(kernel, low, iteration), _at_iteration(kernel, high, iteration)
-        reads = [access.boxes(low, high) for access in kernel.reads]
-        writes = [access.boxes(low, high) for access in kernel.writes]
-        results = self._results(group, kernel)
-        sources = [
-            self._source(group.call, number, value, kernel.reads[number].shape)
-            for number, value in enumerate(group.reads)
+        boxes = [access.boxes(low, high) for access in kernel.reads]
+        operands = [
+            self._operand(group.call, number, value, access).parts(tiles, *box)
+            for number, (value, access, box) in enumerate(zip(group.reads, kernel.reads, boxes, strict=True))
         ]
+        written = [access.boxes(low, high) for access in kernel.writes]
+        results = self._results(group, kernel)
         run_kernel = _unrounded(kernel) if self.rounding is not None else kernel
-        listed = [(a.tolist(), b.tolist()) for a, b in (*reads, *writes)]
-        lows, highs, numbers = low.tolist(), high.tolist(), tiles.tolist()
-        for row, tile in enumerate(numbers):
-            boxes = [(tuple(a[row]), tuple(b[row])) for a, b in listed]
-            read_boxes, write_boxes = boxes[: len(reads)], boxes[len(reads) :]
-            if all(_is_empty(*box) for box in write_boxes):
+        read_low = [_tuples(box[0]) for box in boxes]
+        write_low = [_tuples(box[0]) for box in written]
+        write_shape = [_tuples(box[1] - box[0]) for box in written]
+        lows, highs = _tuples(low), _tuples(high)
+        types = [kernel.partials_type if group.partial else dtype for dtype in kernel.write_types]
+        for row, tile in enumerate(tiles.tolist()):
+            shapes = tuple(shape[row] for shape in write_shape)
+            if not any(map(prod, shapes)):
                 continue
             args = VertexArgs(
-                tuple(lows[row]),
-                tuple(highs[row]),
-                tuple(source(tile, *box) for source, box in zip(sources, read_boxes, strict=True)),
-                tuple(box[0] for box in read_boxes),
-                tuple(box[0] for box in write_boxes),
-                tuple(tuple(b - a for a, b in zip(*box, strict=True)) for box in write_boxes),
+                lows[row],
+                highs[row],
+                tuple(operand[row] for operand in operands),
+                tuple(corner[row] for corner in read_low),
+                tuple(corner[row] for corner in write_low),
+                shapes,
                 group.partial,
             )
             outputs = kernel.codelet.compute(args, run_kernel)
-            for result, box, contents, dtype in zip(results, write_boxes, outputs, kernel.write_types, strict=True):
+            for number, (result, contents) in enumerate(zip(results, outputs, strict=True)):
                 if contents.size:
-                    stored = kernel.partials_type if group.partial else dtype
-                    result.write(tile, box[0], self._rounded(contents, stored))
-        self.counters.vertices += len(numbers)
+                    result.write(tile, write_low[number][row], self._rounded(contents, types[number]))
+        self.counters.vertices += len(tiles)
         if iteration == 0 or any(axis.role == "loop" for axis in kernel.axes):
             self.counters.multiply_accumulates += kernel.multiply_accumulates()
 
@@ -210,28 +217,21 @@ class TemplateRun:
             raise SimulationError(f"local value {value} cannot be written through view {view}")
         return viewed
 
-    def _source(
-        self, call: int, operand: int, value: int, view: tuple[int, ...]
-    ) -> Callable[[int, tuple[int, ...], tuple[int, ...]], Array]:
-        received = self._received.get((call, operand))
-        dtype = self.template.form.values[value].dtype.numpy
-        if received is not None:
-            return lambda tile, low, high: _from_received(received, tile, low, high, dtype)
-        held = self.values[value].viewed(view)
-        if held is None:
-            raise SimulationError(f"an operand lies as {self.values[value].mapping.shape}, its kernel wants {view}")
-        return lambda tile, low, high: _from_held(held, tile, low, high, dtype)
+    def _operand(self, call: int, number: int, value: int, access: Access) -> TiledValue:
+        """The memories that an operand is read from: what exchange brought, or where the value lies."""
+        found = self._received.get((call, number)) or self.values[value]
+        viewed = found.viewed(access.shape)
+        if viewed is None:
+            raise SimulationError(f"an operand lies as {found.mapping.shape}, its kernel wants {access.shape}")
+        return viewed
 
     def _combine(self, group: CombineGroup) -> None:
-        received = self._partials.pop(group.value)
+        received: TiledValue = self._partials.pop(group.value)
         dtype = self.template.form.values[group.value].dtype
-        arrays: list[Array] = []
-        for tile in group.result.tiles.tolist():
-            parts = received.arrays.get(tile)
-            if parts is None:
-                raise SimulationError(f"tile {tile} has no partials to add up")
-            total = combine_partials(parts, group.function)
-            arrays.append(self._rounded(total, dtype))
+        arrays = [
+            self._rounded(combine_partials(received.arrays[row], group.function), dtype)
+            for row in map(int, received.rows_of(group.result.tiles))
+        ]
         self._partial_values.pop(group.value, None)
         self.values[group.value] = TiledValue.filled(group.result, arrays)
 
@@ -241,6 +241,11 @@ class TemplateRun:
         if self.rounding is not None and dtype is DType.FLOAT16:
             return self.rounding.to_float16(contents.astype(np.float32))
         return contents.astype(dtype.numpy)
+
+
+def _tuples(corners: Bounds) -> list[tuple[int, ...]]:
+    rows: list[list[int]] = corners.tolist()
+    return [tuple(row) for row in rows]
 
 
 def combine_partials(parts: Array, function: str) -> Array:
@@ -272,29 +277,3 @@ def _unrounded(kernel: Kernel) -> Kernel:
     wide = tuple(DType.FLOAT32 if dtype is DType.FLOAT16 else dtype for dtype in kernel.write_types)
     partials = DType.FLOAT32 if kernel.partials_type is DType.FLOAT16 else kernel.partials_type
     return replace(kernel, write_types=wide, partials_type=partials)
-
-
-def _is_empty(low: tuple[int, ...], high: tuple[int, ...]) -> bool:
-    return any(end <= start for start, end in zip(low, high, strict=True))
-
-
-def _from_received(
-    received: Received, tile: int, low: tuple[int, ...], high: tuple[int, ...], dtype: np.dtype[np.generic]
-) -> Array:
-    if _is_empty(low, high):
-        return np.empty(tuple(b - a for a, b in zip(low, high, strict=True)), dtype)
-    array = received.arrays.get(tile)
-    if array is None:
-        raise SimulationError(f"tile {tile} reads an operand it never received")
-    part = tuple(slice(a - o, b - o) for a, b, o in zip(low, high, received.low[tile], strict=True))
-    if any(cut.start < 0 or cut.stop > size for cut, size in zip(part, array.shape, strict=True)):
-        raise SimulationError(f"tile {tile} reads outside what it received")
-    return array[part]
-
-
-def _from_held(
-    held: TiledValue, tile: int, low: tuple[int, ...], high: tuple[int, ...], dtype: np.dtype[np.generic]
-) -> Array:
-    if _is_empty(low, high):
-        return np.empty(tuple(b - a for a, b in zip(low, high, strict=True)), dtype)
-    return held.block(tile, low, high)
