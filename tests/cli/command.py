@@ -6,9 +6,10 @@ import os
 import resource
 import subprocess
 import sysconfig
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "cli"
@@ -60,9 +61,16 @@ def _limit_files(size: int) -> None:
 
 
 def command_environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment without what changes the look of output."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "HALO_TRACEBACK")}
-    return {**kept, "TERM": "dumb", **(changes or {})}
+    """The environment without what changes the look of output or slows every start."""
+    dropped = ("COLUMNS", "HALO_TRACEBACK", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if name not in dropped}
+    return {**kept, "TERM": "dumb", "PYTHONPYCACHEPREFIX": _bytecode_folder(), **(changes or {})}
+
+
+@cache
+def _bytecode_folder() -> str:
+    """Where commands keep compiled modules, as an installed package has them, whatever the surroundings say."""
+    return tempfile.mkdtemp(prefix="halo-bytecode-")
 
 
 def message(ran: Ran, folder: Path) -> str:
