@@ -212,7 +212,11 @@ def gather_of_a_range(rewriter: Rewriter, node: Node) -> bool:
     axis: int = getattr(node.op, "axis", 0) % len(shape)
     numbers = np.where(contents < 0, contents + shape[axis], contents).reshape(-1)
     first = int(numbers[0])
-    if contents.ndim > 1 or not 0 <= first < shape[axis] or (numbers != first + np.arange(numbers.size)).any():
+    if (
+        contents.ndim > 1
+        or not 0 <= first <= shape[axis] - numbers.size
+        or (numbers != first + np.arange(numbers.size)).any()
+    ):
         return False
     bounds = [[first], [first + numbers.size], [axis], [1]]
     names = ("starts", "ends", "axes", "steps")
