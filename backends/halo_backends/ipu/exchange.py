@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -138,15 +138,28 @@ def _box_multicasts(home: TileMapping, need: TileMapping, depth: int) -> list[Mu
         parts = np.tile(np.arange(depth, dtype=np.int64), len(holding))
         wanting, holding = np.repeat(wanting, depth), np.repeat(holding, depth)
     else:
-        sources = _nearest(holders, targets, wanting, holding)
+        sources = np.array([tiles[0] for tiles in holders], np.int64)[holding]
         parts = np.zeros(len(holding), np.int64)
     low = np.maximum(need_low[wanting], home_low[holding])
     high = np.minimum(need_high[wanting], home_high[holding])
     marks = np.searchsorted(wanting, np.arange(len(need_low) + 1))
-    return [
-        Multicast(targets[n], need_low[n], need_high[n], sources[a:b], low[a:b], high[a:b], parts[a:b], depth)
-        for n, (a, b) in enumerate(zip(marks[:-1].tolist(), marks[1:].tolist(), strict=True))
-    ]
+    result: list[Multicast] = []
+    for n, (a, b) in enumerate(zip(marks[:-1].tolist(), marks[1:].tolist(), strict=True)):
+        shared = Multicast(targets[n], need_low[n], need_high[n], sources[a:b], low[a:b], high[a:b], parts[a:b], depth)
+        copies = depth == 1 and int(counts[holding[a:b]].max(initial=0)) > 1
+        result.extend(_from_own_copies(shared, [holders[box] for box in holding[a:b]]) if copies else [shared])
+    return result
+
+
+def _from_own_copies(shared: Multicast, holders: list[Ints]) -> list[Multicast]:
+    """The multicast with every target that holds a copy of some pieces taking those from itself."""
+    owned = np.array([np.isin(shared.targets, tiles) for tiles in holders])
+    alone = owned.any(axis=0)
+    result = [replace(shared, targets=shared.targets[~alone])] if not alone.all() else []
+    for number in np.flatnonzero(alone).tolist():
+        sources = np.where(owned[:, number], shared.targets[number], shared.sources)
+        result.append(replace(shared, targets=shared.targets[number : number + 1], sources=sources))
+    return result
 
 
 def _overlapping(low: Bounds, high: Bounds, other_low: Bounds, other_high: Bounds) -> tuple[Ints, Ints]:
@@ -170,16 +183,6 @@ def _grouped(tiles: Ints, box: Ints, counts: Ints) -> list[Ints]:
     """The tiles of each box, in ascending order."""
     order = np.argsort(box, kind="stable")
     return np.split(tiles[order], np.cumsum(counts)[:-1])
-
-
-def _nearest(holders: list[Ints], targets: list[Ints], wanting: Ints, holding: Ints) -> Ints:
-    """Of copies of a box, one that a receiver holds itself if there is one, else the first."""
-    sources = np.array([tiles[0] for tiles in holders], np.int64)[holding]
-    for pair in np.flatnonzero(np.array([len(tiles) > 1 for tiles in holders])[holding]).tolist():
-        own = np.intersect1d(holders[int(holding[pair])], targets[int(wanting[pair])])
-        if len(own):
-            sources[pair] = own[0]
-    return sources
 
 
 def _flat_multicasts(home: TileMapping, need: TileMapping) -> list[FlatMulticast]:

@@ -180,8 +180,7 @@ class TemplateRun:
                 if contents.size:
                     result.write(tile, write_low[number][row], self._rounded(contents, types[number]))
         self.counters.vertices += len(tiles)
-        if iteration == 0 or any(axis.role == "loop" for axis in kernel.axes):
-            self.counters.multiply_accumulates += kernel.multiply_accumulates()
+        self.counters.multiply_accumulates += kernel.multiply_accumulates()
 
     def _results(self, group: VertexGroup, kernel: Kernel) -> list[TiledValue]:
         results: list[TiledValue] = []
