@@ -6,7 +6,6 @@ what it touches, never the size of the graph. Rules are code: `rule(rewriter, no
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +17,7 @@ from halo_py.errors import InternalError, Where
 from halo_py.ir.graph import Graph, Node, StateUpdate, Value
 from halo_py.ir.inference import Inference, infer_types
 from halo_py.ir.op import Op
+from halo_py.ir.order import ordered_nodes
 from halo_py.ir.verify import compatible
 from halo_py.types import DType, TensorType, Type
 
@@ -297,7 +297,7 @@ class Rewriter:
     def finish(self) -> Graph:
         """The graph as it is now: dead code and unused constants dropped, in topological order, names unique."""
         alive = self._reachable()
-        nodes = self._ordered(alive)
+        nodes = ordered_nodes(alive, self._producers, self._positions)
         used = {value for node in nodes for value in node.inputs}
         used.update(self._outputs)
         used.update(update.updated for update in self._states)
@@ -339,32 +339,6 @@ class Rewriter:
                 alive[node.outputs[0]] = node
                 stack.extend(node.inputs)
         return alive
-
-    def _ordered(self, alive: Mapping[Value, Node]) -> list[Node]:
-        """A topological order, as near to the positions as it can be."""
-        waiting: dict[Value, int] = {}
-        readers: dict[Value, list[Value]] = {}
-        ready: list[tuple[tuple[int, ...], int, Value]] = []
-        for number, (key, node) in enumerate(alive.items()):
-            makers = {maker.outputs[0] for maker in map(self.producer, node.inputs) if maker is not None}
-            waiting[key] = len(makers)
-            for maker in makers:
-                readers.setdefault(maker, []).append(key)
-            if not makers:
-                ready.append((self._positions[key], number, key))
-        numbers = {key: number for number, key in enumerate(alive)}
-        heapq.heapify(ready)
-        ordered: list[Node] = []
-        while ready:
-            key = heapq.heappop(ready)[2]
-            ordered.append(alive[key])
-            for reader in readers.get(key, ()):
-                waiting[reader] -= 1
-                if not waiting[reader]:
-                    heapq.heappush(ready, (self._positions[reader], numbers[reader], reader))
-        if len(ordered) != len(alive):
-            raise InternalError("a rewrite made the graph cyclic")
-        return ordered
 
     def _name(self, graph: Graph) -> None:
         """Give new values their names: those they inherit first, then numbered ones."""
