@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import click
 
-from halo_py.cli.options import HELP, CompileArguments, check_can_write, compile_keywords, import_options, plan_options
+from halo_py.cli.options import (
+    HELP,
+    CompileArguments,
+    check_can_write,
+    compile_keywords,
+    import_options,
+    plan_options,
+    refuse_executable,
+)
 from halo_py.errors import HaloError, TargetError, UsageError
 
 if TYPE_CHECKING:
@@ -54,6 +62,7 @@ def command(
     Example:
       halo compare resnet50.onnx --targets ipu-1,ipu-pod4,ipu-pod16 --batch-sizes 16,64 --precision fp16
     """
+    refuse_executable(model)
     for path in (json_file, plot):
         if path is not None and str(path) != "-":
             check_can_write(path)

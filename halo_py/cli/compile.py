@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any, Unpack
 import click
 
 from halo_py.cli.options import (
+    EXECUTABLE_SUFFIX,
     HELP,
     CompileArguments,
     check_can_write,
     compile_keywords,
     import_options,
     plan_options,
+    refuse_executable,
 )
 from halo_py.cli.runner import run
-from halo_py.errors import UsageError
+from halo_py.errors import TargetError, UsageError
 
 if TYPE_CHECKING:
     from halo_py.cli.progress import PhaseLines
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from halo_py.ir.graph import Graph
     from halo_py.passes.base import Pass
     from halo_py.verification import Comparison
-
-SUFFIX = ".halo"
 
 
 @click.command("halo-compile", context_settings=HELP)
@@ -87,11 +87,13 @@ def command(
     Example:
       halo-compile resnet50.onnx --target ipu-pod16 --batch-size 16 --precision fp16
     """
+    refuse_executable(model)
     destination = _destination(model, output)
     for path in (destination, save_plan, json_file):
         if path is not None and str(path) != "-":
             check_can_write(path)
     keywords = compile_keywords(options)
+    _check_target(target)
     from halo_py.cli.progress import progress_for
 
     phases = ("import", "plan", "program", *(("verify",) if verify else ()), "write")
@@ -106,11 +108,26 @@ def command(
 
 
 def _destination(model: Path, output: Path | None) -> Path:
-    name = f"{model.stem}{SUFFIX}"
+    name = f"{model.stem}{EXECUTABLE_SUFFIX}"
     found = Path(name) if output is None else output / name if output.is_dir() else output
     if found.exists() and model.exists() and found.samefile(model):
         raise UsageError(f"the executable would overwrite the model {model}", hint="give another file with -o")
     return found
+
+
+def _check_target(target: str) -> None:
+    """Raises TargetError before anything else is read; a device that is no machine gets a hint of its own."""
+    from halo_py.targets import load_target
+
+    try:
+        load_target(target)
+    except TargetError as error:
+        from odla.driver import drivers
+
+        if any(driver.claims(target) for driver in drivers()):
+            hint = f"`halo run MODEL --target {target}` runs a model there"
+            raise TargetError(f"{target} is no machine made of tiles", hint=hint) from error
+        raise
 
 
 def _compiled(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from importlib import import_module
 
 import click
 
+from halo_py.cli.options import HELP
 from halo_py.cli.runner import run
+from halo_py.errors import UsageError
 
 COMMANDS = {
     "compile": ("halo_py.cli.compile", "Compile a model for a machine made of tiles."),
@@ -30,7 +33,9 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         entry = COMMANDS.get(cmd_name)
         if entry is None:
-            return None
+            near = get_close_matches(cmd_name, COMMANDS, 1)
+            hint = f"did you mean {near[0]}?" if near else "halo --help lists the commands"
+            raise UsageError(f"there is no command {cmd_name!r}", hint=hint)
         command: click.Command = import_module(entry[0]).command
         return command
 
@@ -39,13 +44,16 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_module, text) in COMMANDS.items()])
 
 
-@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, context_settings=HELP, invoke_without_command=True)
 @click.version_option(package_name="halo-py", message="halo %(version)s")
-def halo() -> None:
+@click.pass_context
+def halo(context: click.Context) -> None:
     """HALO: compile neural networks for machines made of tiles and predict how fast they run.
 
     halo COMMAND --help explains a command.
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from halo_py.cli.options import HELP, check_can_write
+from halo_py.cli.options import HELP, check_can_write, refuse_executable
 
 
 @click.command("inspect", context_settings=HELP)
@@ -20,6 +20,7 @@ from halo_py.cli.options import HELP, check_can_write
 )
 def command(model: Path, json_file: Path | None) -> None:
     """Show MODEL's inputs, outputs, operators with counts, parameters, and what would be refused."""
+    refuse_executable(model)
     if json_file is not None and str(json_file) != "-":
         check_can_write(json_file)
     from halo_py.cli.output import stdout_console, write_json

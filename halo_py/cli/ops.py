@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from halo_py.cli.options import HELP
+from halo_py.errors import UsageError
 
 
 @click.command("ops", context_settings=HELP)
@@ -23,6 +24,8 @@ def command(words: tuple[str, ...], as_json: bool) -> None:
 
     load_ops()
     operators = operators_document(words)
+    if not operators:
+        raise UsageError(f"no operator or family contains {' or '.join(words)}", hint="`halo ops` lists all")
     if as_json:
         click.echo(json.dumps(operators, indent=2))
     else:

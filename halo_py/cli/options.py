@@ -16,6 +16,7 @@ HELP = {"help_option_names": ["-h", "--help"]}
 """Settings of every command's context."""
 
 PRECISIONS = ("fp32", "fp16", "mixed")
+EXECUTABLE_SUFFIX = ".halo"
 
 
 class ImportArguments(TypedDict):
@@ -144,3 +145,10 @@ def check_can_write(path: Path) -> None:
         raise OutputError(f"cannot be written: there is no folder {folder}", Where(str(path)), f"mkdir -p {folder}")
     if not os.access(folder, os.W_OK):
         raise OutputError(f"cannot be written: no permission to write in {folder}", Where(str(path)))
+
+
+def refuse_executable(model: Path) -> None:
+    """Raises UsageError if the file given as a model is a compiled one."""
+    if model.suffix == EXECUTABLE_SUFFIX and model.is_file():
+        hint = f"halo report {model} shows it, halo run {model} runs it"
+        raise UsageError("is compiled already", Where(str(model)), hint)

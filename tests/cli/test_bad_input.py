@@ -99,6 +99,7 @@ CASES: dict[str, Bad] = {
     "open_dimension": Bad(_two_batches, 3),
     "unknown_target": Bad(_relu, 2, ("--target", "ipu-pod17")),
     "chip_as_target": Bad(_relu, 2, ("--target", "gc200")),
+    "device_as_target": Bad(_relu, 2, ("--target", "cpu")),
     "missing_target": Bad(_relu, 2, ()),
     "malformed_shape": Bad(_relu, 2, (*TINY, "--shape", "x=2xthree")),
     "shape_of_unknown_input": Bad(_relu, 2, (*TINY, "--shape", "z=2x3")),

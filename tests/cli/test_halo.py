@@ -86,6 +86,27 @@ def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
     assert re.search(rf"^  {command} +\w", listed.out, re.MULTILINE)
 
 
+def test_halo_alone_shows_its_help(tmp_path: Path) -> None:
+    ran = run("halo", folder=tmp_path)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == run("halo", "--help", folder=tmp_path).out
+
+
+def test_a_mistyped_command_gets_a_suggestion(tmp_path: Path) -> None:
+    ran = run("halo", "inspekt", folder=tmp_path)
+    assert ran.code == 2
+    assert ran.err == "error: there is no command 'inspekt'\n  hint: did you mean inspect?\n"
+
+
+@pytest.mark.parametrize(
+    "command", [("halo-compile", "-t", "ipu-1"), ("halo", "inspect"), ("halo", "compare", "-t", "c600")]
+)
+def test_a_compiled_file_is_no_model(command: tuple[str, ...], folder: Path) -> None:
+    ran = run(*command, "digits.halo", folder=folder)
+    assert ran.code == 2
+    assert ran.err.startswith("error: digits.halo: is compiled already\n  hint: halo report digits.halo shows it")
+
+
 def test_version(tmp_path: Path) -> None:
     assert re.fullmatch(r"halo \d+\.\d+\.\d+\n", run("halo", "--version", folder=tmp_path).out)
 
