@@ -32,7 +32,8 @@ RANGE_SHARE = 0.02
 class Comparison:
     """One output against the judge's: the largest error, what was allowed there, and where.
 
-    For integers, booleans and strings errors are counts of elements that differ.
+    For integers, booleans and strings errors are counts of elements that differ. `baseline_error` is the largest error
+    of the plain 16-bit run, where there is one.
     """
 
     name: str
@@ -42,6 +43,12 @@ class Comparison:
     at: tuple[int, ...]
     elements: int
     reason: str = ""
+    baseline_error: float | None = None
+
+    @property
+    def is_lost_in_half(self) -> bool:
+        """Whether 16-bit storage alone, without any compiler, is off by more than is allowed."""
+        return not self.equal and self.baseline_error is not None and self.baseline_error > self.allowed
 
     def __str__(self) -> str:
         verdict = "equal" if self.equal else f"DIFFERENT {self.reason}"
@@ -63,9 +70,8 @@ def compare(name: str, found: Array, judged: Array, precision: Precision, baseli
         wrong = _count_different(found, judged)
         compared = None if precision == "fp32" else baseline
         allowed = 0.0 if compared is None else BASELINE_FACTOR * _count_different(compared, judged)
-        return Comparison(
-            name, wrong <= allowed, float(wrong), allowed, (), judged.size, f"in {wrong} elements" if wrong else ""
-        )
+        reason = f"in {wrong} elements" if wrong > allowed else ""
+        return Comparison(name, not reason, float(wrong), allowed, (), judged.size, reason)
     found, judged = _widened(found), _widened(judged)
     finite = np.isfinite(judged)
     strange = ~np.isfinite(found) | ~finite
@@ -73,16 +79,16 @@ def compare(name: str, found: Array, judged: Array, precision: Precision, baseli
     if odd.any():
         return _different(name, f"where an element is not finite ({int(np.count_nonzero(odd))} differ)", judged)
     error = _error(found, judged)
+    off = None if precision == "fp32" or baseline is None else _baseline_error(baseline, judged, finite)
     if precision == "fp32":
         allowed = ABSOLUTE_TOLERANCE + RELATIVE_TOLERANCE * np.where(finite, np.abs(judged), 0.0)
     else:
-        allowed = np.full(judged.shape, _half_allowance(judged, finite, baseline))
+        allowed = np.full(judged.shape, _half_allowance(judged, finite, off))
     at = np.unravel_index(int(np.argmax(error - allowed)), judged.shape)
     place = tuple(int(index) for index in at)
     equal = bool((error <= allowed).all())
-    return Comparison(
-        name, equal, float(error.max()), float(allowed[at]), place, judged.size, "" if equal else f"at {place}"
-    )
+    reason = "" if equal else f"at {place}"
+    return Comparison(name, equal, float(error.max()), float(allowed[at]), place, judged.size, reason, off)
 
 
 def _is_real_valued(array: Array) -> bool:
@@ -109,15 +115,19 @@ def _different(name: str, reason: str, judged: Array) -> Comparison:
     return Comparison(name, False, float("inf"), 0.0, (), judged.size, reason)
 
 
-def _half_allowance(judged: NDArray[Any], finite: NDArray[np.bool_], baseline: Array | None) -> float:
+def _baseline_error(baseline: Array, judged: NDArray[Any], finite: NDArray[np.bool_]) -> float:
+    plain = _widened(baseline)
+    error = np.where(np.isfinite(plain), _error(plain, judged), np.inf)
+    return float(error[finite].max(initial=0.0))
+
+
+def _half_allowance(judged: NDArray[Any], finite: NDArray[np.bool_], baseline_error: float | None) -> float:
     values = judged[finite]
     if not values.size:
         return 0.0
     spread = float(np.abs(values.max() - values.min()))
     bound = RANGE_SHARE * (spread or float(np.abs(values).max()))
-    if baseline is None:
-        return bound
-    return min(bound, BASELINE_FACTOR * float(_error(_widened(baseline), judged).max()))
+    return bound if baseline_error is None else min(bound, BASELINE_FACTOR * baseline_error)
 
 
 class OnnxRuntimeJudge:

@@ -45,7 +45,18 @@ def test_half_precision_is_judged_by_a_baseline_and_by_the_range(
 ) -> None:
     """Four times the baseline's error, and never more than 2 % of the range, which is 103 here."""
     found, baseline = JUDGED + np.float32(error), JUDGED + np.float32(baseline_error)
-    assert compare("y", found, JUDGED, "mixed", baseline).equal is equal
+    result = compare("y", found, JUDGED, "mixed", baseline)
+    assert result.equal is equal
+    assert result.baseline_error == pytest.approx(baseline_error, abs=1e-5)
+    assert not result.is_lost_in_half
+
+
+def test_a_model_that_16_bits_break_is_told_apart() -> None:
+    broken = JUDGED + np.array([[0, 0], [0, np.inf]], np.float32)
+    result = compare("y", JUDGED + np.float32(5.0), JUDGED, "fp16", broken)
+    assert not result.equal
+    assert result.allowed == pytest.approx(0.02 * 103)
+    assert result.is_lost_in_half
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])

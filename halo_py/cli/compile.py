@@ -99,7 +99,7 @@ def command(
     phases = ("import", "plan", "program", *(("verify",) if verify else ()), "write")
     with progress_for(phases) as progress:
         executable = _compiled(model, target, keywords, print_ir_after, progress)
-        compared = _verified(executable, model, progress) if verify else None
+        compared = _verified(executable, model, keywords, progress) if verify else None
         with progress.phase("write"):
             executable.save(destination)
             if save_plan is not None:
@@ -157,11 +157,13 @@ def _ir_printer(wanted: tuple[str, ...]) -> Callable[[Pass, Graph], None]:
     return show
 
 
-def _verified(executable: Executable, model: Path, progress: PhaseLines) -> list[Comparison]:
+def _verified(executable: Executable, model: Path, keywords: dict[str, Any], progress: PhaseLines) -> list[Comparison]:
     from halo_py.cli.verify import refuse_if_different, verify
+    from halo_py.frontend import ImportOptions
 
+    options = ImportOptions(keywords.get("shapes", {}), keywords.get("values", {}), keep_symbolic=True)
     with progress.phase("verify"):
-        compared = verify(executable, model)
+        compared = verify(executable, model, options)
     refuse_if_different(compared, model)
     return compared
 

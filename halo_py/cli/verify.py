@@ -9,6 +9,11 @@ import numpy as np
 
 from halo_py.errors import VerificationError, Where
 from halo_py.evaluate import evaluate_graph
+from halo_py.frontend import ImportOptions, batch_symbol, load_model
+from halo_py.passes.base import Pipeline
+from halo_py.passes.fold import FoldConstants
+from halo_py.passes.precision import Precision
+from halo_py.passes.specialize import Specialize
 from halo_py.seeded_inputs import bounds_by_name, seeded_arrays
 from halo_py.verification import Comparison, OnnxRuntimeJudge, compare
 
@@ -16,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from halo_py.executable import Executable, Port
+    from halo_py.ir.graph import Graph
 
     Array = NDArray[np.generic]
 
@@ -26,10 +32,10 @@ def request_inputs(executable: Executable, seed: int = 0) -> dict[str, Array]:
     return seeded_arrays(types, bounds_by_name(executable.graph), seed)
 
 
-def verify(executable: Executable, model: Path, seed: int = 0) -> list[Comparison]:
+def verify(executable: Executable, model: Path, options: ImportOptions, seed: int = 0) -> list[Comparison]:
     """Run the program on seeded inputs and compare every output with ONNX Runtime's.
 
-    Raises VerificationError if ONNX Runtime cannot run the file.
+    `options` are those the model was imported with. Raises VerificationError if ONNX Runtime cannot run the file.
     """
     import odla
 
@@ -38,7 +44,9 @@ def verify(executable: Executable, model: Path, seed: int = 0) -> list[Compariso
     result = odla.execute(executable, inputs)
     axes = {port.name: port.batch_axis for port in (*executable.inputs, *executable.outputs)}
     judged = judge.run(inputs, executable.values, axes)
-    baseline = {} if executable.precision == "fp32" else half_precision_baseline(executable, inputs)
+    baseline: dict[str, Array] = {}
+    if executable.precision != "fp32":
+        baseline = half_precision_baseline(executable, load_model(model, options), inputs)
     return [
         compare(
             port.name,
@@ -51,16 +59,25 @@ def verify(executable: Executable, model: Path, seed: int = 0) -> list[Compariso
     ]
 
 
-def half_precision_baseline(executable: Executable, inputs: dict[str, Array]) -> dict[str, Array]:
-    """The graph in 16-bit storage by the ops' NumPy meanings, which add up in 32 bits: what rounding alone costs."""
+def half_precision_baseline(executable: Executable, imported: Graph, inputs: dict[str, Array]) -> dict[str, Array]:
+    """What 16-bit storage alone costs: the user's graph, neither fused nor otherwise changed, evaluated in NumPy.
+
+    Every node rounds its results to float16 and adds up in float32.
+    """
+    symbol = batch_symbol(imported)
+    sizes = () if symbol is None else ((symbol, executable.program.micro_batch),)
+    plain = Pipeline("plain", (Specialize(sizes), FoldConstants(), Precision("fp16"))).run(imported)
+    operands_of = {port.name: port for port in executable.inputs}
     parts: list[list[Array]] = []
     for number in range(executable.parts):
-        operands = [_part(port, inputs[port.name], number) for port in executable.inputs]
-        parts.append([np.asarray(output) for output in evaluate_graph(executable.graph, operands)])
-    return {
-        port.name: results[0] if port.batch_axis is None else np.concatenate(results, port.batch_axis)
-        for port, results in zip(executable.outputs, zip(*parts, strict=True), strict=True)
-    }
+        operands = [_part(operands_of[value.name], inputs[value.name], number) for value in plain.inputs]
+        with np.errstate(all="ignore"):
+            parts.append([np.asarray(output) for output in evaluate_graph(plain, operands)])
+    joined: dict[str, Array] = {}
+    for name, results in zip(plain.output_names, zip(*parts, strict=True), strict=True):
+        axis = next((port.batch_axis for port in executable.outputs if port.name == name), None)
+        joined[name] = results[0] if axis is None else np.concatenate(results, axis)
+    return joined
 
 
 def _part(port: Port, array: Array, number: int) -> Array:
@@ -75,7 +92,15 @@ def _part(port: Port, array: Array, number: int) -> Array:
 def refuse_if_different(compared: list[Comparison], model: Path) -> None:
     """Raises VerificationError that lists the outputs that differ."""
     wrong = [entry for entry in compared if not entry.equal]
-    if wrong:
-        lines = "".join(f"\n  {entry}" for entry in wrong)
-        message = f"{len(wrong)} of {len(compared)} outputs differ from ONNX Runtime's:{lines}"
-        raise VerificationError(message, Where(str(model)), "no file was written; please report this")
+    if not wrong:
+        return
+    hint = "no file was written; please report this"
+    if all(entry.is_lost_in_half for entry in wrong):
+        most = max(wrong, key=lambda entry: entry.baseline_error or 0.0)
+        hint = (
+            f"no file was written; 16-bit storage alone, without HALO, is off by {most.baseline_error:.3g} at "
+            f"{most.name}: this model needs --precision fp32"
+        )
+    lines = "".join(f"\n  {entry}" for entry in wrong)
+    message = f"{len(wrong)} of {len(compared)} outputs differ from ONNX Runtime's:{lines}"
+    raise VerificationError(message, Where(str(model)), hint)

@@ -5,6 +5,7 @@ Numbers with a range are [fast, nominal, slow], the scenarios of the machine's u
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -115,6 +116,7 @@ def facts_of(
                 "allowed": entry.allowed,
                 "elements": entry.elements,
                 "reason": entry.reason,
+                "plain_half_error": _finite(entry.baseline_error),
             }
             for entry in verified
         ]
@@ -139,6 +141,11 @@ def warnings(executable: Executable, profile: Profile) -> list[str]:
         if memory.fullest_bytes > 0.95 * memory.capacity_bytes:
             found.append(f"IPU {number}: the fullest tile has less than 5 % of its memory left")
     return found
+
+
+def _finite(number: float | None) -> float | None:
+    """The number if JSON can hold it."""
+    return number if number is not None and math.isfinite(number) else None
 
 
 def _range(values: NDArray[np.float64]) -> list[float]:
