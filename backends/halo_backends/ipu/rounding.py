@@ -18,10 +18,12 @@ class StochasticRounding:
     def to_float16(self, values: NDArray[np.float32]) -> NDArray[np.float16]:
         """`values` in float16. Overflow saturates to infinity as in round-to-nearest; NaN stays NaN."""
         nearest = values.astype(np.float16)
-        error = values - nearest.astype(np.float32)
+        with np.errstate(invalid="ignore"):  # infinity minus infinity: not finite, so it stays
+            error = values - nearest.astype(np.float32)
         towards = np.where(error > 0, np.float16(np.inf), np.float16(-np.inf))
         other = np.nextafter(nearest, towards)
-        gap = np.abs(other.astype(np.float32) - nearest.astype(np.float32))
+        with np.errstate(invalid="ignore"):
+            gap = np.abs(other.astype(np.float32) - nearest.astype(np.float32))
         exact = (error == 0) | ~np.isfinite(nearest) | ~np.isfinite(other)
         chance = np.where(exact, 0.0, np.abs(error) / np.where(exact, 1.0, gap))
         return np.where(self._generator.random(values.shape) < chance, other, nearest)
