@@ -28,6 +28,7 @@ transformers: Any = importlib.import_module("transformers")
 SEED = 2026
 TOKENS = 1000
 LEGACY_OPSET = 17
+STATISTICS_BATCH = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,32 +160,37 @@ class FirstOutput(torch.nn.Module):
         return self.model(**dict(zip(self.names, tensors, strict=True)), return_dict=False)[0]
 
 
-def give_weights(model: Any) -> None:
+def give_weights(model: Any, tensors: tuple[Any, ...]) -> None:
     """Seeded weights under which every part of the network matters.
 
-    Kernels are scaled after He et al. (2015); biases, norms and batch statistics leave their neutral 0 and 1,
-    so that a compiler that dropped them would be seen.
+    Kernels are scaled after He et al. (2015); biases and norms leave their neutral 0 and 1, so that a compiler that
+    dropped them would be seen. Batch statistics are those of a seeded batch, so that the signal neither fades nor
+    saturates, and batch norms mostly feed the linear part of activations, so that rounding is not amplified on its way.
     """
     generator = torch.Generator().manual_seed(SEED)
+    norms = [layer for layer in model.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() >= 2:
                 parameter.normal_(0, (2.0 / parameter[0].numel()) ** 0.5, generator=generator)
             else:
                 parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
-        for name, buffer in model.named_buffers():
-            if name.endswith("running_mean"):
-                buffer.normal_(0, 0.1, generator=generator)
-            elif name.endswith("running_var"):
-                buffer.uniform_(0.5, 1.5, generator=generator)
+        if norms:
+            for layer in norms:
+                layer.momentum = 1.0
+                layer.weight.mul_(0.5)
+                layer.bias.add_(0.5)
+            batch = (torch.randn(STATISTICS_BATCH, *tensor.shape[1:], generator=generator) for tensor in tensors)
+            model.train()(*batch)
+    model.eval()
 
 
 def export(network: Network, folder: Path) -> None:
     """Writes the network's files into `folder`."""
     torch.manual_seed(SEED)
     names, tensors = list(network.inputs), tuple(network.inputs.values())
-    model = FirstOutput(network.build(), names).eval()
-    give_weights(model)
+    model = FirstOutput(network.build(), names)
+    give_weights(model, tensors)
     with torch.no_grad():
         output = model(*tensors).numpy()
     if np.unique(output).size < min(100, output.size // 3):
