@@ -39,7 +39,9 @@ class PinnedKernel:
         names = axis_names(kernel)
         if self.axes != names:
             return f"axes are {', '.join(names)}, not {', '.join(self.axes)}"
-        if self.split.tiles > tiles and self.follows is None:
+        if self.follows is not None:
+            return None  # it is cut as its operand lies, whatever the pieces of `split`
+        if self.split.tiles > tiles:
             return f"{self.split.tiles} tiles, the machine has {tiles}"
         for axis, extent, may_cut, ways, steps in zip(
             kernel.axes, kernel.extents, kernel.splittable, self.split.ways, self.split.steps, strict=True
