@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +23,10 @@ _PASSES_ON = frozenset(
     {"Cast", "Reshape", "Identity", "Unsqueeze", "Squeeze", "Flatten", "Transpose", "Slice", "Expand", "Tile", "Concat"}
 )
 """Operators whose result holds nothing but elements of operand 0 (or, for Concat, of its operands)."""
+
+
+LEAST_ONE_HOT = 3
+"""Comparing with fewer numbers than this says nothing about what else an integer may be."""
 
 
 def seeded_inputs(graph: Graph, seed: int = 0) -> dict[str, Array]:
@@ -77,16 +81,32 @@ def index_bounds(graph: Graph) -> dict[Value, int]:
 
 
 def _note_index(node: Node, graph: Graph, origins: dict[Value, set[Value]], bounds: dict[Value, int]) -> None:
-    entry = _INDEX_OPERANDS.get(node.op.declaration.onnx or "")
-    if entry is None:
-        return
-    index, table = entry
-    value = node.inputs[index]
-    length = _depth(node, graph) if table is None else _table_length(node, table)
-    if value is None or length is None:
-        return
-    for origin in origins.get(value, ()):
-        bounds[origin] = min(bounds.get(origin, length), length)
+    for value, length in _indexed(node, graph):
+        for origin in origins.get(value, ()):
+            bounds[origin] = min(bounds.get(origin, length), length)
+
+
+def _indexed(node: Node, graph: Graph) -> Iterator[tuple[Value, int]]:
+    """The operands of a node that index a table, with the table's length."""
+    name = node.op.declaration.onnx or ""
+    if name == "Equal":
+        yield from _compared(node, graph)
+    elif name in _INDEX_OPERANDS:
+        index, table = _INDEX_OPERANDS[name]
+        value = node.inputs[index]
+        length = _depth(node, graph) if table is None else _table_length(node, table)
+        if value is not None and length is not None:
+            yield value, length
+
+
+def _compared(node: Node, graph: Graph) -> Iterator[tuple[Value, int]]:
+    """A comparison with 0, 1, 2, ... is a one-hot code spelled out."""
+    for value, other in (node.inputs[:2], node.inputs[1::-1]):
+        contents = None if other is None else graph.constants.get(other)
+        if value is None or contents is None or contents.dtype.kind not in "iu" or contents.size < LEAST_ONE_HOT:
+            continue
+        if np.array_equal(np.asarray(contents).reshape(-1), np.arange(contents.size)):
+            yield value, contents.size
 
 
 def _table_length(node: Node, table: int) -> int | None:

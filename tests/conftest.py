@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # one process per core already: BLAS must not start threads of its own
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from hypothesis import settings
 
 # Examples compile whole programs on machines that other work shares: time says nothing about a single one. CI draws
