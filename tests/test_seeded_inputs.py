@@ -38,6 +38,16 @@ def test_integers_stay_inside_the_smallest_table_they_index() -> None:
     assert set(np.unique(inputs["mask"])) == {0, 1}
 
 
+def test_a_one_hot_code_spelled_out_as_a_comparison_bounds_too() -> None:
+    load_ops()
+    builder = GraphBuilder("one_hot", None)
+    ids = builder.input("ids", TensorType(DType.INT32, (6, 1)))
+    codes = builder.constant(np.arange(9, dtype=np.int32), "codes")
+    other = builder.constant(np.array([4, 8, 15], np.int32), "other")
+    outputs = [builder.add(onnx_op("Equal"), operands)[0] for operands in ((ids, codes), (codes, ids), (ids, other))]
+    assert bounds_by_name(builder.finish(outputs)) == {"ids": 9}
+
+
 def test_the_same_seed_gives_the_same_inputs() -> None:
     graph = _embedding((100,))
     first, again, other = (seeded_inputs(graph, seed)["ids"] for seed in (3, 3, 4))

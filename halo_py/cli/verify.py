@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     Array = NDArray[np.generic]
 
 
-def request_inputs(executable: Executable, seed: int = 0) -> dict[str, Array]:
-    """Seeded inputs of a whole request."""
+def request_inputs(executable: Executable, imported: Graph, seed: int = 0) -> dict[str, Array]:
+    """Seeded inputs of a whole request; the user's graph says which integers index which tables."""
     types = {port.name: port.request_type(executable.parts) for port in executable.inputs}
-    return seeded_arrays(types, bounds_by_name(executable.graph), seed)
+    return seeded_arrays(types, bounds_by_name(imported), seed)
 
 
 def verify(executable: Executable, model: Path, options: ImportOptions, seed: int = 0) -> list[Comparison]:
@@ -40,13 +40,14 @@ def verify(executable: Executable, model: Path, options: ImportOptions, seed: in
     import odla
 
     judge = OnnxRuntimeJudge(model)
-    inputs = request_inputs(executable, seed)
+    imported = load_model(model, options)
+    inputs = request_inputs(executable, imported, seed)
     result = odla.execute(executable, inputs)
     axes = {port.name: port.batch_axis for port in (*executable.inputs, *executable.outputs)}
     judged = judge.run(inputs, executable.values, axes)
     baseline: dict[str, Array] = {}
     if executable.precision != "fp32":
-        baseline = half_precision_baseline(executable, load_model(model, options), inputs)
+        baseline = half_precision_baseline(executable, imported, inputs)
     return [
         compare(
             port.name,
