@@ -31,7 +31,7 @@ Precision = Literal["fp32", "fp16", "mixed"]
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """An input or output. `type` is that of one micro-batch; `batch_axis` is the dimension along which requests grow."""
+    """An input or output: `type` is that of one micro-batch, `batch_axis` the dimension along which requests grow."""
 
     name: str
     type: TensorType

@@ -29,8 +29,8 @@ class RunCounters:
 class Profile:
     """Predicted time and memory of a program on a system, derived from these two alone, and the run's counters.
 
-    `time.stages[i].steps` has cycles per superstep and phase of IPU i of a replica, with bytes, multiply-accumulates and
-    balance; `memory[i]` its bytes per tile and over time.
+    `time.stages[i].steps` has cycles per superstep and phase of IPU i of a replica, with bytes, multiply-accumulates
+    and balance; `memory[i]` its bytes per tile and over time.
     """
 
     device: str

@@ -6,6 +6,7 @@ export are one-to-one. Ops that ONNX lacks live in the domain `halo`.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
@@ -243,7 +244,7 @@ def op(
 
     def declare(cls: type[AnyOp]) -> type[AnyOp]:
         # A class without fields of its own inherits all that `dataclass` would make, at a millisecond less per op.
-        made = dataclass(frozen=True)(cls) if cls.__dict__.get("__annotations__") else cls
+        made = dataclass(frozen=True)(cls) if inspect.get_annotations(cls) else cls
         family = made.__module__.rsplit(".", 1)[-1]
         made.declaration = Declaration(name, onnx, domain if onnx else "halo", since, odla, family, host_only)
         REGISTRY.add(made)
