@@ -94,17 +94,22 @@ def command(
             check_can_write(path)
     keywords = compile_keywords(options)
     _check_target(target)
+    from halo_py.cli.output import all_or_none, is_stdout, show_facts, write_json
     from halo_py.cli.progress import progress_for
 
     phases = ("import", "plan", "program", *(("verify",) if verify else ()), "write")
-    with progress_for(phases) as progress:
-        executable = _compiled(model, target, keywords, print_ir_after, progress)
-        compared = _verified(executable, model, keywords, progress) if verify else None
-        with progress.phase("write"):
-            executable.save(destination)
-            if save_plan is not None:
-                _save_plan(executable, save_plan)
-    _report(executable, compared, progress, json_file, destination)
+    with all_or_none() as written:
+        with progress_for(phases) as progress:
+            executable = _compiled(model, target, keywords, print_ir_after, progress)
+            compared = _verified(executable, model, keywords, progress) if verify else None
+            with progress.phase("write"):
+                written.append(executable.save(destination))
+                if save_plan is not None:
+                    written.append(_save_plan(executable, save_plan))
+        facts = _facts(executable, compared, progress, destination)
+        if json_file is not None and not is_stdout(json_file):
+            written.append(write_json(facts, json_file))
+    show_facts(facts, json_file)
 
 
 def _destination(model: Path, output: Path | None) -> Path:
@@ -168,28 +173,24 @@ def _verified(executable: Executable, model: Path, keywords: dict[str, Any], pro
     return compared
 
 
-def _save_plan(executable: Executable, path: Path) -> None:
+def _save_plan(executable: Executable, path: Path) -> Path:
     from halo_py.archive import write_text_atomically
     from halo_py.report.chosen_plan import chosen_plan
     from halo_py.tiling.plan_file import plan_text
 
     write_text_atomically(path, plan_text(chosen_plan(executable)))
+    return path
 
 
-def _report(
-    executable: Executable,
-    compared: list[Comparison] | None,
-    progress: PhaseLines,
-    json_file: Path | None,
-    destination: Path,
-) -> None:
-    from halo_py.cli.output import show_facts
+def _facts(
+    executable: Executable, compared: list[Comparison] | None, progress: PhaseLines, destination: Path
+) -> dict[str, Any]:
     from halo_py.report.facts import facts_of
 
     facts = facts_of(executable, verified=compared)
     facts["compile_seconds"] = dict(progress.seconds)
     facts["executable"] = {"file": str(destination), "bytes": destination.stat().st_size}
-    show_facts(facts, json_file)
+    return facts
 
 
 def main() -> None:

@@ -23,12 +23,12 @@ def command(model: Path, json_file: Path | None) -> None:
     refuse_executable(model)
     if json_file is not None and str(json_file) != "-":
         check_can_write(json_file)
-    from halo_py.cli.output import stdout_console, write_json
+    from halo_py.cli.output import stdout_console, output_json
     from halo_py.frontend import inspect_model
     from halo_py.ops import load_ops
     from halo_py.report.model import model_document, print_model
 
     load_ops()
     document = model_document(inspect_model(model))
-    if not write_json(document, json_file):
+    if not output_json(document, json_file):
         print_model(document, stdout_console())

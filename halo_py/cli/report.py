@@ -22,10 +22,12 @@ def command(file: Path, json_file: Path | None) -> None:
     """Show the summary of FILE, a .halo file made by halo-compile."""
     if json_file is not None and str(json_file) != "-":
         check_can_write(json_file)
-    from halo_py.cli.output import show_facts
+    from halo_py.cli.output import is_stdout, show_facts, write_json
     from halo_py.executable import Executable
     from halo_py.report.facts import facts_of
 
     facts = facts_of(Executable.load(file))
     facts["executable"] = {"file": str(file), "bytes": file.stat().st_size}
+    if json_file is not None and not is_stdout(json_file):
+        write_json(facts, json_file)
     show_facts(facts, json_file)

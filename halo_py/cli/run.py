@@ -102,7 +102,7 @@ def command(
     import time
 
     from halo_py.cli.arrays import write_outputs
-    from halo_py.cli.output import stdout_console, write_json
+    from halo_py.cli.output import stdout_console, output_json
     from halo_py.report.run import print_run, run_document
 
     begin = time.perf_counter()
@@ -111,7 +111,7 @@ def command(
     document["wall_seconds"] = time.perf_counter() - begin
     if output is not None:
         document["files"] = write_outputs(result, output, say)
-    if not write_json(document, json_file):
+    if not output_json(document, json_file):
         print_run(document, stdout_console())
 
 

@@ -100,6 +100,22 @@ def test_report_shows_the_same_summary(compiled: Path) -> None:
         assert line in printed
 
 
+def test_if_one_file_cannot_be_written_none_is_left(tmp_path: Path) -> None:
+    """The disk has room for the executable and the facts, not for the plan of a whole chip."""
+    options = ("--target", "ipu-tiny", "--save-plan", "plan.toml", "--json", "facts.json")
+    fits = run("halo-compile", DIGITS, *options, folder=tmp_path)
+    assert fits.code == 0, fits.err
+    sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+    assert set(sizes) == {"digits.halo", "plan.toml", "facts.json"}
+    for path in tmp_path.iterdir():
+        path.unlink()
+    (tmp_path / "facts.json").mkdir()
+
+    refused = run("halo-compile", DIGITS, *options, folder=tmp_path)
+    assert refused.code == 8
+    assert [path.name for path in tmp_path.iterdir()] == ["facts.json"]
+
+
 def test_halo_compile_is_the_same_command(tmp_path: Path) -> None:
     ran = run("halo", "compile", DIGITS, "--target", "ipu-tiny", "-o", "small.halo", folder=tmp_path)
     assert ran.code == 0, ran.err

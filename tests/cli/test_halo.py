@@ -212,6 +212,17 @@ def test_inspect_shows_what_a_model_holds(tmp_path: Path) -> None:
     assert document["refused"] == []
 
 
+def test_inspect_shows_what_would_be_refused(tmp_path: Path) -> None:
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [2]) for name in ("x", "y"))
+    nodes = [helper.make_node("Frobnicate", ["x"], ["a"], name="first"), helper.make_node("Relu", ["a"], ["y"])]
+    model = helper.make_model(helper.make_graph(nodes, "g", [x], [y]), opset_imports=[helper.make_opsetid("", 17)])
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    ran = run("halo", "inspect", "m.onnx", folder=tmp_path)
+    assert ran.code == 0, ran.err
+    assert re.search(r"^Frobnicate +1 +refused", ran.out, re.MULTILINE)
+    assert re.search(r"^Frobnicate +1 +unknown operator +first", ran.out, re.MULTILINE)
+
+
 def test_compare_has_a_row_for_everything_and_a_plot(tmp_path: Path) -> None:
     pytest.importorskip("plotly")
     ran = run(
