@@ -69,7 +69,7 @@ def command(
     names = [name for name in targets.split(",") if name]
     sizes = _batch_sizes(batch_sizes, options["batch_size"])
     keywords = compile_keywords(options)
-    from halo_py.cli.output import stdout_console, output_json
+    from halo_py.cli.output import output_json, stdout_console
     from halo_py.report.comparison import comparison_document, print_comparison
     from halo_py.report.plot import require_plotly, write_plot
 

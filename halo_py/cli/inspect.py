@@ -23,7 +23,7 @@ def command(model: Path, json_file: Path | None) -> None:
     refuse_executable(model)
     if json_file is not None and str(json_file) != "-":
         check_can_write(json_file)
-    from halo_py.cli.output import stdout_console, output_json
+    from halo_py.cli.output import output_json, stdout_console
     from halo_py.frontend import inspect_model
     from halo_py.ops import load_ops
     from halo_py.report.model import model_document, print_model

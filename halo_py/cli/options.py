@@ -140,6 +140,10 @@ def check_can_write(path: Path) -> None:
 
     if path.is_dir():
         raise OutputError("cannot be written: it is a folder", Where(str(path)), "give a file name")
+    if path.exists() and not path.is_file():
+        raise OutputError(
+            "cannot be written: it is a device or a pipe, not a file", Where(str(path)), "give a file name"
+        )
     folder = path.parent
     if not folder.is_dir():
         raise OutputError(f"cannot be written: there is no folder {folder}", Where(str(path)), f"mkdir -p {folder}")

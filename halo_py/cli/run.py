@@ -102,7 +102,7 @@ def command(
     import time
 
     from halo_py.cli.arrays import write_outputs
-    from halo_py.cli.output import stdout_console, output_json
+    from halo_py.cli.output import output_json, stdout_console
     from halo_py.report.run import print_run, run_document
 
     begin = time.perf_counter()

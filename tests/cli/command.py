@@ -40,11 +40,14 @@ def run(
     stdout: int | None = None,
 ) -> Ran:
     """Run a command (`halo` or `halo-compile` first) in a folder."""
+    changes = dict(environment or {})
+    if limit_file_bytes is not None:
+        changes["PYTHONDONTWRITEBYTECODE"] = "1"  # Python keeps a truncated file of bytecode for whole
     program, *rest = map(str, arguments)
     done = subprocess.run(
         [script(program), *rest],
         cwd=folder,
-        env=command_environment(environment),
+        env=command_environment(changes),
         stdout=subprocess.PIPE if stdout is None else stdout,
         stderr=subprocess.PIPE,
         encoding="utf-8",

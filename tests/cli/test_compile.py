@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from halo_py.cli.output import all_or_none
+from halo_py.errors import OutputError
 from tests.cli.command import DIGITS, command_environment, message, run, script
 
 
@@ -100,20 +103,31 @@ def test_report_shows_the_same_summary(compiled: Path) -> None:
         assert line in printed
 
 
-def test_if_one_file_cannot_be_written_none_is_left(tmp_path: Path) -> None:
-    """The disk has room for the executable and the facts, not for the plan of a whole chip."""
-    options = ("--target", "ipu-tiny", "--save-plan", "plan.toml", "--json", "facts.json")
-    fits = run("halo-compile", DIGITS, *options, folder=tmp_path)
-    assert fits.code == 0, fits.err
-    sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
-    assert set(sizes) == {"digits.halo", "plan.toml", "facts.json"}
-    for path in tmp_path.iterdir():
-        path.unlink()
-    (tmp_path / "facts.json").mkdir()
+def _write_then(path: Path, error: BaseException | None) -> None:
+    with all_or_none() as written:
+        path.touch()
+        written.append(path)
+        if error is not None:
+            raise error
 
-    refused = run("halo-compile", DIGITS, *options, folder=tmp_path)
-    assert refused.code == 8
-    assert [path.name for path in tmp_path.iterdir()] == ["facts.json"]
+
+def test_if_one_file_cannot_be_written_none_is_left(tmp_path: Path) -> None:
+    for error in (OutputError("full"), KeyboardInterrupt()):
+        with pytest.raises(type(error)):
+            _write_then(tmp_path / "failed", error)
+    _write_then(tmp_path / "done", None)
+    assert [path.name for path in tmp_path.iterdir()] == ["done"]
+
+
+@pytest.mark.parametrize("option", ["-o", "--json", "--save-plan"])
+def test_a_device_is_never_replaced_by_a_file(option: str, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    ran = run("halo-compile", DIGITS, "--target", "ipu-tiny", option, "pipe", folder=tmp_path)
+    assert ran.code == 8
+    assert "pipe: cannot be written: it is a device or a pipe" in ran.err
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+    assert pipe.is_fifo()
 
 
 def test_halo_compile_is_the_same_command(tmp_path: Path) -> None:
