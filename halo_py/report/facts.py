@@ -73,7 +73,7 @@ def facts_of(
             for number, (stage, memory) in enumerate(zip(time.stages, found.memory, strict=True))
         ],
         "cycles_by_op": found.cycles_by_kind(),
-        "busiest": [_step(number, step, system.chip.clock_hz) for number, step in found.busiest(BUSIEST_SHOWN)],
+        "busiest": _busiest(found, system.chip.clock_hz),
         "host_nodes": [{"node": entry.node, "op": entry.op, "reason": entry.reason} for entry in executable.fallbacks],
         "plans_considered": [
             {
@@ -195,17 +195,33 @@ def _stage(number: int, stage: StageTime, memory: MemoryAccount) -> Facts:
     }
 
 
-def _step(stage: int, step: StepTime, clock_hz: float) -> Facts:
+def _busiest(profile: Profile, clock_hz: float) -> list[Facts]:
+    """The supersteps that take longest; equal ones (equal layers take equal cycles) together as one entry."""
+    equal: dict[tuple[object, ...], list[tuple[int, StepTime]]] = {}
+    for number, step in profile.steps():
+        key = (step.kinds, *(cycles.tobytes() for cycles in (step.spent.compute, step.spent.exchange, step.spent.sync)))
+        equal.setdefault(key, []).append((number, step))
+    entries = [_steps(group, clock_hz) for group in equal.values()]
+    return sorted(entries, key=lambda entry: -entry["total_seconds"])[:BUSIEST_SHOWN]
+
+
+def _steps(group: Sequence[tuple[int, StepTime]], clock_hz: float) -> Facts:
+    """Equal supersteps; cycles are those of one of them."""
+    first, step = group[0]
     spent = step.spent
+    seconds = float(spent.total[NOMINAL]) / clock_hz
     return {
-        "ipu": stage,
+        "ipu": first,
         "nodes": list(step.names),
         "ops": list(step.kinds),
-        "seconds": float(spent.total[NOMINAL]) / clock_hz,
+        "count": len(group),
+        "seconds": seconds,
+        "total_seconds": seconds * len(group),
         "compute_cycles": float(spent.compute[NOMINAL]),
         "exchange_cycles": float(spent.exchange[NOMINAL]),
         "sync_cycles": float(spent.sync[NOMINAL]),
         "merged": [name for place in step.places for name in place.merged],
+        "alike": [name for _number, other in group[1:] for name in other.names],
     }
 
 

@@ -246,13 +246,15 @@ def _ops(facts: Facts, bar: str) -> Table:
 
 
 def _busiest(facts: Facts) -> Table:
-    table = plain_table("busiest layers", "layer", "compute", "exchange", "time")
+    table = plain_table("busiest layers", "layer", "alike", "compute", "exchange", "time each", "together")
     for step in facts["busiest"][:BUSIEST_SHOWN]:
         table.add_row(
             _layer(step),
+            f"x {step['count']}" if step["count"] > 1 else "",
             f"{step['compute_cycles']:,.0f}",
             f"{step['exchange_cycles']:,.0f}",
             seconds_text(step["seconds"]),
+            seconds_text(step["total_seconds"]),
         )
     return table
 

@@ -53,6 +53,17 @@ def test_parts_add_up(facts: Facts) -> None:
     assert facts["latency_seconds"]["with_host"][NOMINAL] == pytest.approx(request, rel=1e-6)
 
 
+def test_the_busiest_come_first_and_equal_ones_together(facts: Facts) -> None:
+    busiest = facts["busiest"]
+    totals = [entry["total_seconds"] for entry in busiest]
+    assert totals == sorted(totals, reverse=True)
+    for entry in busiest:
+        assert entry["total_seconds"] == pytest.approx(entry["count"] * entry["seconds"])
+        assert len(entry["alike"]) == (entry["count"] - 1) * len(entry["nodes"])
+    named = [name for entry in busiest for name in (*entry["nodes"], *entry["alike"])]
+    assert len(named) == len(set(named))
+
+
 def test_ranges_are_ordered_and_host_io_costs(facts: Facts) -> None:
     for key in ("with_host", "without_host"):
         fast, nominal, slow = facts["latency_seconds"][key]
