@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
 
-from halo_backends.ipu.engine import Engine, Mode
+from halo_backends.ipu.engine import Engine, Mode, Resident
 from halo_py.errors import TargetError, UsageError
 from halo_py.executable import KIND, Executable
 from halo_py.profile import Profile, RunCounters, profile_of
@@ -37,6 +37,7 @@ class Loaded:
         self.executable = executable
         self.mode: Mode = mode
         self.rounding_seed = rounding_seed
+        self.resident = Resident()
         self._profile: Profile | None = None
 
     def profile(self, counters: RunCounters) -> Profile:
@@ -117,7 +118,7 @@ class IpuBackend:
         """One request: every replica and micro-batch. Raises SimulationError."""
         loaded = artefact if isinstance(artefact, Loaded) else Loaded(artefact)
         executable = loaded.executable
-        engine = Engine(executable.program, loaded.mode, loaded.rounding_seed)
+        engine = Engine(executable.program, loaded.mode, loaded.rounding_seed, resident=loaded.resident)
         arrays = [cast("Array", array) for array in inputs]
         parts = [self._part(engine, executable, arrays, number) for number in range(executable.parts)]
         outputs = [

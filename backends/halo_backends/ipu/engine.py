@@ -12,14 +12,17 @@ from halo_backends.ipu.rounding import StochasticRounding
 from halo_backends.ipu.store import TiledValue
 from halo_backends.ipu.tiled import Concrete, Counters, Mutator, TemplateRun
 from halo_backends.ipu.whole import Region, WholeRun
-from halo_py.bsp.program import Call, HostCall, Program, StageProgram
+from halo_py.bsp.program import Call, Compute, HostCall, Loop, Program, Rename, StageProgram, VertexGroup
 from halo_py.errors import SimulationError
 from halo_py.evaluate import evaluate_node
+from halo_py.ops.kernels.contract import ContractCodelet
+from halo_py.ops.kernels.convolve import ConvCodelet
 from halo_py.types import TensorType
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from halo_py.bsp.program import Template
     from halo_py.ir.graph import Graph, Node, Value
     from halo_py.ir.op import RuntimeValue
 
@@ -29,8 +32,53 @@ Mode = Literal["whole", "tiled"]
 
 
 @dataclass(slots=True)
+class Resident:
+    """What a loaded program keeps on the machine between requests; runs at the same time may share it."""
+
+    weights: dict[tuple[int, Value], TiledValue] = field(default_factory=dict[tuple[int, "Value"], TiledValue])
+    """Constants on their tiles, by the identity of their stage."""
+    operands: dict[tuple[int, int], Array] = field(default_factory=dict[tuple[int, int], "Array"])
+    """Constants in float16 as `whole` reads them, by the identity of their call and their local number there."""
+    regions: dict[tuple[int, tuple[int, ...], tuple[int, ...]], Region] = field(
+        default_factory=dict[tuple[int, tuple[int, ...], tuple[int, ...]], Region]
+    )
+    concrete: dict[int, Concrete] = field(default_factory=dict[int, Concrete])
+
+    def on_tiles(self, value: Value, stage: StageProgram, contents: Array) -> TiledValue:
+        """A constant on its tiles (put there at the first use)."""
+        key = (id(stage), value)
+        found = self.weights.get(key)
+        if found is None:
+            found = self.weights[key] = TiledValue.scatter(stage.homes[value], contents)
+        return found
+
+    def operand(self, contents: Array, call: Call, local: int) -> Array:
+        """A constant as `whole` reads it: widened once, not at every request, if only matrix arithmetic reads it."""
+        if contents.dtype != np.float16:
+            return contents
+        key = (id(call), local)
+        found = self.operands.get(key)
+        if found is None:
+            found = contents.astype(np.float32) if _only_multiplied(call.template, local) else contents
+            self.operands[key] = found
+        return found
+
+
+def _only_multiplied(template: Template, local: int) -> bool:
+    """Whether every step that reads a value is a contraction, which widens what it reads itself."""
+    for step in template.steps:
+        if isinstance(step, Loop) or (isinstance(step, Rename) and step.source == local):
+            return False
+        groups = step.groups if isinstance(step, Compute) else ()
+        readers = [group for group in groups if isinstance(group, VertexGroup) and local in group.reads]
+        if not all(isinstance(group.placement.kernel.codelet, (ContractCodelet, ConvCodelet)) for group in readers):
+            return False
+    return local not in template.form.outputs
+
+
+@dataclass(slots=True)
 class Engine:
-    """A program loaded on the simulated machine; weights are put on their tiles once.
+    """One run of a program on the simulated machine.
 
     `rounding_seed` turns on stochastic rounding to float16 (tiled mode); `mutate` may change concrete exchanges.
     """
@@ -42,11 +90,7 @@ class Engine:
     counters: Counters = field(default_factory=Counters)
     watched: dict[Value, RuntimeValue] = field(default_factory=dict["Value", "RuntimeValue"])
     """Inner values to keep: put the Value in as a key, read the last micro-batch's contents afterwards."""
-    _weights: dict[tuple[int, Value], TiledValue] = field(default_factory=dict[tuple[int, "Value"], TiledValue])
-    _regions: dict[tuple[int, tuple[int, ...], tuple[int, ...]], Region] = field(
-        default_factory=dict[tuple[int, tuple[int, ...], tuple[int, ...]], Region]
-    )
-    _concrete: dict[int, Concrete] = field(default_factory=dict[int, Concrete])
+    resident: Resident = field(default_factory=Resident)
 
     def run(self, graph: Graph, inputs: Mapping[Value, Array]) -> list[RuntimeValue]:
         """Outputs of `graph` for one micro-batch. `inputs` has contents for every graph input.
@@ -73,29 +117,21 @@ class Engine:
             if local is not None and value is not None
         ]
         if self.mode == "whole":
-            operand_arrays = {local: contents.array(value) for local, value in operands}
-            run = WholeRun(call.template, operand_arrays, self._regions)
+            operand_arrays = {local: contents.operand(value, call, local) for local, value in operands}
+            run = WholeRun(call.template, operand_arrays, self.resident.regions)
             run.run()
             for local, value in zip(form.outputs, call.node.outputs, strict=False):
                 contents.host[value] = run.values[local]
             return
         rounding = None if self.rounding_seed is None else StochasticRounding(self.rounding_seed)
         tiled = {local: contents.tiled(value, stage) for local, value in operands}
-        tiled_run = TemplateRun(call.template, tiled, self.counters, rounding, self.mutate, self._concrete)
+        tiled_run = TemplateRun(call.template, tiled, self.counters, rounding, self.mutate, self.resident.concrete)
         try:
             tiled_run.run()
         except SimulationError as error:
             raise SimulationError(error.message, call.where, error.hint) from error
         for local, value in zip(form.outputs, call.node.outputs, strict=False):
             contents.on_tiles[value] = tiled_run.values[local]
-
-    def weights(self, value: Value, stage: StageProgram, contents: Array) -> TiledValue:
-        """A constant on its tiles (put there at the first use)."""
-        key = (id(stage), value)
-        found = self._weights.get(key)
-        if found is None:
-            found = self._weights[key] = TiledValue.scatter(stage.homes[value], contents)
-        return found
 
 
 @dataclass(slots=True)
@@ -142,13 +178,18 @@ class _Contents:
             raise SimulationError(f"value {value.name!r} is not a tensor")
         return found
 
+    def operand(self, value: Value, call: Call, local: int) -> Array:
+        """Contents of a tensor value as `whole` arithmetic of a call reads it."""
+        contents = self.array(value)
+        return self.engine.resident.operand(contents, call, local) if value in self.graph.constants else contents
+
     def tiled(self, value: Value, stage: StageProgram) -> TiledValue:
         """Contents of a value on the tiles; loaded there first if it came from outside."""
         found = self.on_tiles.get(value)
         if found is not None:
             return found
         if value in self.graph.constants:
-            return self.engine.weights(value, stage, self.graph.constants[value])
+            return self.engine.resident.on_tiles(value, stage, self.graph.constants[value])
         found = TiledValue.scatter(stage.homes[value], self.array(value))
         self.on_tiles[value] = found
         return found
