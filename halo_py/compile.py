@@ -7,14 +7,16 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
 
 from halo_py.bsp.lower import LoweringCache
 from halo_py.bsp.options import LoweringOptions
 from halo_py.bsp.program import Collective, Program
 from halo_py.errors import ShapeError, UsageError, Where
 from halo_py.executable import Considered, Executable, Fallback, Port, Precision
-from halo_py.frontend import ImportOptions, batch_symbol, load_model
+from halo_py.frontend import GivenValue, ImportOptions, batch_symbol, load_model
 from halo_py.ir.graph import Graph, Node, Value
 from halo_py.ir.space import TileForm
 from halo_py.ops import load_ops
@@ -71,7 +73,7 @@ class CompileOptions:
     """What the user asks for; see docs/commands.md. `batch_size` is the items of one request over all replicas."""
 
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, "tuple[int, ...]"])
-    values: Mapping[str, float | int | bool | str] = field(default_factory=dict[str, "float | int | bool | str"])
+    values: Mapping[str, GivenValue] = field(default_factory=dict[str, "GivenValue"])
     symbols: Mapping[str, int] = field(default_factory=dict[str, int])
     batch_size: int | None = None
     objective: str = "throughput"
@@ -90,7 +92,7 @@ def compile(
     stages: int | None = None,
     micro_batch: int | None = None,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
-    values: Mapping[str, float | int | bool | str] | None = None,
+    values: Mapping[str, GivenValue] | None = None,
     symbols: Mapping[str, int] | None = None,
     batch_size: int | None = None,
     objective: str = "throughput",
@@ -100,10 +102,10 @@ def compile(
 ) -> Executable:
     """Compile a model (a file or a graph) for a target (a name, a description file or a system).
 
-    `shapes` fixes inputs, `values` run-time scalars, `symbols` named dimensions; `batch_size` is the number of items of
-    one request over all replicas (default: what the model's shapes say, else one item per IPU). `replicas`, `stages`
-    and `micro_batch` pin parts of the plan, `plan` names a plan file. Raises HaloError: UsageError for what cannot be
-    met, ModelError, UnsupportedError, OutOfMemoryError.
+    `shapes` fixes inputs, `values` makes inputs constants, `symbols` fixes named dimensions; `batch_size` is the number
+    of items of one request over all replicas (default: what the model's shapes say, else one item per IPU).
+    `replicas`, `stages` and `micro_batch` pin parts of the plan, `plan` names a plan file. Raises HaloError: UsageError
+    for what cannot be met, ModelError, UnsupportedError, OutOfMemoryError.
     """
     options = CompileOptions(
         shapes or {},
@@ -289,8 +291,11 @@ class Compilation:
         with self.progress.phase("program"):
             program = self._with_collectives(best.program)
             graph = best.graph
-            ports = [self._port(name, value) for name, value in self._named(graph.inputs)]
-            outputs = [self._port(name, value) for name, value in zip(graph.output_names, graph.outputs, strict=True)]
+            ports = [Port(value.name, value.type, self._batch_axis(value.name, value)) for value in graph.inputs]
+            outputs = [
+                Port(name, value.type, self._batch_axis(name, value))
+                for name, value in zip(graph.output_names, graph.outputs, strict=True)
+            ]
         hosted = host_nodes(program)
         return Executable(
             Path(self.file).name if self.file else self.imported.name,
@@ -301,7 +306,7 @@ class Compilation:
             program,
             tuple(ports),
             tuple(outputs),
-            dict(self.options.values),
+            {name: _plain(value) for name, value in self.options.values.items()},
             self._parameters(),
             tuple(
                 Fallback(call.node.name, call.node.op.declaration.onnx or call.node.op.kind, call.reason)
@@ -328,24 +333,17 @@ class Compilation:
             if isinstance(value.type, TensorType) and value.type.dtype.is_float
         )
 
-    @staticmethod
-    def _named(values: Sequence[Value]) -> list[tuple[str, Value]]:
-        return [(value.name, value) for value in values]
-
-    def _port(self, name: str, value: Value) -> Port:
-        if not isinstance(value.type, TensorType):
-            raise UsageError(f"{name!r} is {value.type}; the simulated IPU takes and gives tensors only")
-        return Port(name, value.type, self._batch_axis(name, value))
-
     def _batch_axis(self, name: str, value: Value) -> int | None:
         """The dimension of the imported type that is the batch symbol (or a multiple of it)."""
+        if not isinstance(value.type, TensorType) or not value.type.is_static:
+            return None
         known = {entry.name: entry.type for entry in self.imported.inputs}
         known.update(
             (label, entry.type) for label, entry in zip(self.imported.output_names, self.imported.outputs, strict=True)
         )
         declared = known.get(name)
         if self.symbol is None:
-            shape = value.type.shape if isinstance(value.type, TensorType) else None
+            shape = value.type.static_shape
             return 0 if shape and shape[0] == self._fixed_micro_batch() else None
         if not isinstance(declared, TensorType) or declared.shape is None:
             return 0
@@ -375,6 +373,10 @@ class Compilation:
             collectives,
             program.notes,
         )
+
+
+def _plain(value: GivenValue) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray) else value
 
 
 def _symbols(type: TensorType) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from halo_py.archive import read_archive, to_json, write_archive
 from halo_py.errors import ExecutableError, HaloError, Where
-from halo_py.types import TensorType
+from halo_py.types import TensorType, Type
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from halo_py.bsp.program import Program
     from halo_py.ir.graph import Graph
+    from halo_py.ir.op import RuntimeValue
     from halo_py.targets import System
 
     Array = NDArray[np.generic]
@@ -34,15 +35,26 @@ class Port:
     """An input or output: `type` is that of one micro-batch, `batch_axis` the dimension along which requests grow."""
 
     name: str
-    type: TensorType
+    type: Type
     batch_axis: int | None
 
-    def request_type(self, parts: int) -> TensorType:
+    def request_type(self, parts: int) -> Type:
         """Its type in a request of `parts` micro-batches over all replicas."""
+        if self.batch_axis is None or not isinstance(self.type, TensorType):
+            return self.type
         shape = list(self.type.static_shape)
-        if self.batch_axis is not None:
-            shape[self.batch_axis] *= parts
+        shape[self.batch_axis] *= parts
         return TensorType(self.type.dtype, tuple(shape))
+
+    def part(self, contents: RuntimeValue, number: int) -> RuntimeValue:
+        """What micro-batch `number` gets of a request's contents."""
+        if self.batch_axis is None or not isinstance(self.type, TensorType):
+            return contents
+        assert contents is not None
+        assert not isinstance(contents, list)
+        size = self.type.static_shape[self.batch_axis]
+        before = (slice(None),) * self.batch_axis
+        return contents[(*before, slice(number * size, (number + 1) * size))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +90,8 @@ class Executable:
     program: Program
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
-    values: Mapping[str, float | int | bool | str]
-    """Run-time scalars that were fixed when compiling."""
+    values: Mapping[str, Any]
+    """Inputs that were fixed when compiling: one value for every element, or nested lists of contents."""
     parameters: int
     fallbacks: tuple[Fallback, ...] = ()
     considered: tuple[Considered, ...] = ()
@@ -203,10 +215,7 @@ def _encode_port(port: Port) -> list[Any]:
 def _decode_port(data: list[Any]) -> Port:
     from halo_py.ir.encode import decode_type
 
-    type = decode_type(data[1])
-    if not isinstance(type, TensorType):
-        raise ExecutableError(f"port {data[0]!r} is not a tensor")
-    return Port(data[0], type, data[2])
+    return Port(data[0], decode_type(data[1]), data[2])
 
 
 def _member(number: int, contents: Array, documents: dict[str, bytes], arrays: dict[str, Array]) -> dict[str, Any]:

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 from halo_py.errors import ModelError, UsageError, Where
 from halo_py.types import LinearDim, TensorType, Type
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from halo_py.ir.graph import Graph
+
+GivenValue: TypeAlias = "float | int | bool | str | NDArray[Any]"
+"""What an input is fixed to: one value for every element, or its contents."""
 
 HEAD_BYTES = 4096
 """How many leading bytes of a file a frontend's `sniff` gets to see."""
@@ -21,7 +26,7 @@ def _no_shapes() -> Mapping[str, tuple[int, ...]]:
     return {}
 
 
-def _no_values() -> Mapping[str, float | int | bool | str]:
+def _no_values() -> Mapping[str, GivenValue]:
     return {}
 
 
@@ -33,13 +38,13 @@ def _no_symbols() -> Mapping[str, int]:
 class ImportOptions:
     """What the user says about a model's open questions.
 
-    `shapes` fixes inputs, `values` turns inputs into constants of one repeated value, `symbols` fixes named
+    `shapes` fixes inputs, `values` turns inputs into constants, `symbols` fixes named
     dimensions, `batch_size` fixes the leading dynamic dimension. With `keep_symbolic` the dimensions that stay
     unknown are kept as symbols; without it they are a ShapeError.
     """
 
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=_no_shapes)
-    values: Mapping[str, float | int | bool | str] = field(default_factory=_no_values)
+    values: Mapping[str, GivenValue] = field(default_factory=_no_values)
     symbols: Mapping[str, int] = field(default_factory=_no_symbols)
     batch_size: int | None = None
     keep_symbolic: bool = False

@@ -155,10 +155,10 @@ class OnnxRuntimeJudge:
     def run(
         self,
         inputs: Mapping[str, Array],
-        values: Mapping[str, float | int | bool | str],
+        values: Mapping[str, Any],
         axes: Mapping[str, int | None],
     ) -> dict[str, Array]:
-        """Outputs by name; `values` are run-time scalars that the compiled program has as constants.
+        """Outputs by name; `values` are what the compiled program has as constants.
 
         `axes` has the batch axis of each input and output. A file whose shapes fix its batch is run once per group of
         items of that size, and the outputs are joined.
@@ -172,7 +172,7 @@ class OnnxRuntimeJudge:
             joined[name] = parts[0] if axis is None or groups == 1 else np.concatenate(parts, axis)
         return joined
 
-    def _run(self, inputs: Mapping[str, Array], values: Mapping[str, float | int | bool | str]) -> dict[str, Array]:
+    def _run(self, inputs: Mapping[str, Array], values: Mapping[str, Any]) -> dict[str, Array]:
         feeds: dict[str, Array] = {}
         for name, (element, _shape) in self.inputs.items():
             dtype = _NUMPY_TYPES.get(element)
@@ -180,7 +180,8 @@ class OnnxRuntimeJudge:
                 feeds[name] = inputs[name] if dtype is None else inputs[name].astype(dtype, copy=False)
             elif name in values:
                 sizes = [size if isinstance(size, int) else 1 for size in self._shape(name)]
-                feeds[name] = np.full(sizes, values[name], dtype)
+                given = np.asarray(values[name], dtype)
+                feeds[name] = given if given.ndim else np.full(sizes, given, dtype)
         try:
             results = self._session.run(list(self.output_names), feeds)
         except Exception as error:  # ONNX Runtime's exceptions share no base but Exception

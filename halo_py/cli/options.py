@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import click
 
 from halo_py.errors import OutputError, UsageError, Where
+
+if TYPE_CHECKING:
+    from halo_py.frontend import GivenValue
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -55,7 +58,7 @@ def import_options(command: Command) -> Command:
             "--value",
             multiple=True,
             metavar="NAME=16000",
-            help="Fix a run-time scalar input. Repeatable.",
+            help="Make an input a constant: one value, or a list (axes=0,1). Repeatable.",
         ),
         click.option(
             "--shape",
@@ -119,19 +122,29 @@ def compile_keywords(given: CompileArguments) -> dict[str, Any]:
     return import_keywords(given) | {name: value for name, value in keywords.items() if value is not None}
 
 
-def parse_value(text: str) -> tuple[str, float | int | bool | str]:
-    """`sr=16000` as (name, number, boolean or text). Raises UsageError."""
+def parse_value(text: str) -> tuple[str, GivenValue]:
+    """`sr=16000` as (name, number, boolean or text), `axes=0,1` as (name, array). Raises UsageError."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise UsageError(f"not a value: {text!r}", hint="write --value NAME=16000")
-    if value in ("true", "false"):
-        return name, value == "true"
+    if "," in value:
+        import numpy as np
+
+        found = [_parsed(part) for part in value.split(",") if part]
+        if not any(isinstance(part, str) for part in found):
+            return name, np.array(found)
+    return name, _parsed(value)
+
+
+def _parsed(text: str) -> float | int | bool | str:
+    if text in ("true", "false"):
+        return text == "true"
     for kind in (int, float):
         try:
-            return name, kind(value)
+            return kind(text)
         except ValueError:
             continue
-    return name, value
+    return text
 
 
 def check_can_write(path: Path) -> None:

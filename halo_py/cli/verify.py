@@ -15,12 +15,13 @@ from halo_py.passes.fold import FoldConstants
 from halo_py.passes.precision import Precision
 from halo_py.passes.specialize import Specialize
 from halo_py.seeded_inputs import bounds_by_name, seeded_arrays
+from halo_py.types import TensorType
 from halo_py.verification import Comparison, OnnxRuntimeJudge, compare
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from halo_py.executable import Executable, Port
+    from halo_py.executable import Executable
     from halo_py.ir.graph import Graph
 
     Array = NDArray[np.generic]
@@ -28,7 +29,12 @@ if TYPE_CHECKING:
 
 def request_inputs(executable: Executable, imported: Graph, seed: int = 0) -> dict[str, Array]:
     """Seeded inputs of a whole request; the user's graph says which integers index which tables."""
-    types = {port.name: port.request_type(executable.parts) for port in executable.inputs}
+    types: dict[str, TensorType] = {}
+    for port in executable.inputs:
+        type = port.request_type(executable.parts)
+        if not isinstance(type, TensorType) or not type.is_static:
+            raise VerificationError(f"no contents can be made for input {port.name!r}: {type}")
+        types[port.name] = type
     return seeded_arrays(types, bounds_by_name(imported), seed)
 
 
@@ -71,7 +77,7 @@ def half_precision_baseline(executable: Executable, imported: Graph, inputs: dic
     operands_of = {port.name: port for port in executable.inputs}
     parts: list[list[Array]] = []
     for number in range(executable.parts):
-        operands = [_part(operands_of[value.name], inputs[value.name], number) for value in plain.inputs]
+        operands = [operands_of[value.name].part(inputs[value.name], number) for value in plain.inputs]
         with np.errstate(all="ignore"):
             parts.append([np.asarray(output) for output in evaluate_graph(plain, operands)])
     joined: dict[str, Array] = {}
@@ -79,15 +85,6 @@ def half_precision_baseline(executable: Executable, imported: Graph, inputs: dic
         axis = next((port.batch_axis for port in executable.outputs if port.name == name), None)
         joined[name] = results[0] if axis is None else np.concatenate(results, axis)
     return joined
-
-
-def _part(port: Port, array: Array, number: int) -> Array:
-    """What micro-batch `number` of a request gets of an input."""
-    if port.batch_axis is None:
-        return array
-    size = port.type.static_shape[port.batch_axis]
-    before = (slice(None),) * port.batch_axis
-    return array[(*before, slice(number * size, (number + 1) * size))]
 
 
 def refuse_if_different(compared: list[Comparison], model: Path) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from halo_py.profile import Profile, profile_of
 from halo_py.report.published import nearest_published
 from halo_py.targets.machine import NOMINAL
+from halo_py.types import TensorType
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from halo_py.bsp.program import MemoryAccount
     from halo_py.bsp.timing import StageTime, StepTime
-    from halo_py.executable import Executable
+    from halo_py.executable import Executable, Port
     from halo_py.targets import System
     from halo_py.verification import Comparison
 
@@ -86,8 +87,8 @@ def facts_of(
             for entry in executable.considered
         ],
         "smallest_system": _smallest_system(executable),
-        "inputs": [_port(port.name, port, executable.parts) for port in executable.inputs],
-        "outputs": [_port(port.name, port, executable.parts) for port in executable.outputs],
+        "inputs": [_port(port, executable.parts) for port in executable.inputs],
+        "outputs": [_port(port, executable.parts) for port in executable.outputs],
         "notes": list(executable.notes),
         "warnings": warnings(executable, found),
         "compile_seconds": dict(executable.compile_seconds),
@@ -225,9 +226,12 @@ def _steps(group: Sequence[tuple[int, StepTime]], clock_hz: float) -> Facts:
     }
 
 
-def _port(name: str, port: Any, parts: int) -> Facts:
+def _port(port: Port, parts: int) -> Facts:
     whole = port.request_type(parts)
-    return {"name": name, "dtype": whole.dtype.text, "shape": list(whole.static_shape)}
+    if not isinstance(whole, TensorType):
+        return {"name": port.name, "type": str(whole)}
+    shape = None if whole.shape is None else [dim if isinstance(dim, int) else str(dim) for dim in whole.shape]
+    return {"name": port.name, "dtype": whole.dtype.text, "shape": shape}
 
 
 def _smallest_system(executable: Executable) -> Facts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from odla.driver import DeviceInfo, Options, Port, Refused, RunResult, Signature
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from halo_py.ir.graph import Graph, Value
+    from halo_py.ir.graph import Graph
     from halo_py.ir.op import RuntimeValue
 
     Array = NDArray[np.generic]
@@ -119,9 +119,8 @@ class IpuBackend:
         loaded = artefact if isinstance(artefact, Loaded) else Loaded(artefact)
         executable = loaded.executable
         engine = Engine(executable.program, loaded.mode, loaded.rounding_seed, resident=loaded.resident)
-        arrays = [cast("Array", array) for array in inputs]
-        parts = [self._part(engine, executable, arrays, number) for number in range(executable.parts)]
-        outputs = [
+        parts = [self._part(engine, executable, inputs, number) for number in range(executable.parts)]
+        outputs: list[RuntimeValue] = [
             results[0] if port.batch_axis is None else np.concatenate(results, axis=port.batch_axis)
             for port, results in zip(executable.outputs, zip(*parts, strict=True), strict=True)
         ]
@@ -132,18 +131,9 @@ class IpuBackend:
         return RunResult(outputs, loaded.profile(counted))
 
     @staticmethod
-    def _part(engine: Engine, executable: Executable, inputs: Sequence[Array], number: int) -> list[Array]:
-        feeds: dict[Value, Array] = {}
-        for value, port, array in zip(executable.graph.inputs, executable.inputs, inputs, strict=True):
-            feeds[value] = array if port.batch_axis is None else _slice(array, port.batch_axis, port, number)
-        return [cast("Array", output) for output in engine.run(executable.graph, feeds)]
-
-
-def _slice(array: Array, axis: int, port: Any, number: int) -> Array:
-    size = port.type.static_shape[axis]
-    cut = [slice(None)] * array.ndim
-    cut[axis] = slice(number * size, (number + 1) * size)
-    return array[tuple(cut)]
+    def _part(engine: Engine, executable: Executable, inputs: Sequence[RuntimeValue], number: int) -> list[Any]:
+        ports = zip(executable.graph.inputs, executable.inputs, inputs, strict=True)
+        return engine.run(executable.graph, {value: port.part(contents, number) for value, port, contents in ports})
 
 
 def _executable(artefact: Loaded | Executable) -> Executable:

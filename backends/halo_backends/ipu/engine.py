@@ -92,7 +92,7 @@ class Engine:
     """Inner values to keep: put the Value in as a key, read the last micro-batch's contents afterwards."""
     resident: Resident = field(default_factory=Resident)
 
-    def run(self, graph: Graph, inputs: Mapping[Value, Array]) -> list[RuntimeValue]:
+    def run(self, graph: Graph, inputs: Mapping[Value, RuntimeValue]) -> list[RuntimeValue]:
         """Outputs of `graph` for one micro-batch. `inputs` has contents for every graph input.
 
         Raises SimulationError if the program reads a byte that nobody wrote, or moves one that is not there.

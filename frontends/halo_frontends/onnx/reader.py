@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,6 +36,8 @@ from halo_py.ops import load_ops
 from halo_py.types import DType, TensorType, Type
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from halo_frontends.onnx.proto import GraphProto, NodeProto, TensorProto, ValueInfoProto
 
 _OLDEST_OPSET, _NEWEST_OPSET = 1, 28
@@ -173,8 +175,10 @@ def _declared(entry: ValueInfoProto, place: Where) -> DeclaredInput:
 
 
 def _given_value(entry: DeclaredInput, options: ImportOptions, file: str):
-    """The contents of an input that the user fixed: his number in every element."""
+    """The contents of an input that the user fixed: those given, or the number given in every element."""
     value = options.values[entry.name]
+    if isinstance(value, np.ndarray):
+        return _given_array(entry, value, file)
     shape = options.shapes.get(entry.name)
     if shape is None:
         shape = tuple(dim if isinstance(dim, int) else 1 for dim in entry.dims or ())
@@ -188,6 +192,22 @@ def _given_value(entry: DeclaredInput, options: ImportOptions, file: str):
         raise UsageError(
             f"--value: {value!r} does not fit input {entry.name!r} of type {entry.dtype.text}", Where(file)
         ) from None
+
+
+def _given_array(entry: DeclaredInput, contents: NDArray[Any], file: str) -> NDArray[Any]:
+    dims = entry.dims
+    fits = dims is None or (
+        len(dims) == contents.ndim
+        and all(not isinstance(dim, int) or dim in (-1, size) for dim, size in zip(dims, contents.shape, strict=True))
+    )
+    wanted = entry.dtype.numpy
+    if fits and np.can_cast(contents.dtype, wanted, "same_kind"):
+        return contents.astype(wanted, copy=False)
+    shape = "?" if dims is None else list(dims)
+    found = f"{contents.dtype}{list(contents.shape)}"
+    raise UsageError(
+        f"--value: contents {found} do not fit input {entry.name!r} of type {entry.dtype.text}{shape}", Where(file)
+    )
 
 
 def _check_outputs(graph: GraphProto, outputs: Sequence[Value], file: str) -> None:
