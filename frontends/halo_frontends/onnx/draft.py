@@ -29,6 +29,7 @@ class Draft:
     attributes: Mapping[str, AttributeValue]
     name: str
     where: Where
+    domain: str = ""
 
     def value(self, index: int) -> Value:
         """Operand `index`. Raises ModelError if it is not given."""
@@ -92,13 +93,16 @@ class Draft:
         """The same with these operands."""
         return replace(self, inputs=inputs)
 
-    def renamed(self, op: str) -> Draft:
-        """The same as another operator."""
-        return replace(self, op=op)
+    def renamed(self, op: str, domain: str = "") -> Draft:
+        """The same as another operator, of the default domain if no other is given."""
+        return replace(self, op=op, domain=domain)
 
 
 class Maker(Protocol):
-    """What an upgrade rule may add to the graph: constants, and nodes of the newest operators."""
+    """What an upgrade rule may add to the graph: constants, and nodes of the newest operators.
+
+    An operator is written as in ONNX; one of another domain as `domain.Name`.
+    """
 
     @property
     def builder(self) -> GraphBuilder:
@@ -107,6 +111,12 @@ class Maker(Protocol):
 
     def make(self, op: str, inputs: Sequence[Value | None], like: Draft, **attributes: AttributeValue) -> Value:
         """The first result of an added node that stands at the place of `like`."""
+        ...
+
+    def make_several(
+        self, op: str, inputs: Sequence[Value | None], like: Draft, count: int, **attributes: AttributeValue
+    ) -> tuple[Value, ...]:
+        """The first `count` results of such a node."""
         ...
 
     def finish(

@@ -11,6 +11,7 @@ import numpy as np
 
 from halo_frontends.importer import Refusals, make_op
 from halo_frontends.onnx.attributes import AttributeValue, attribute_value, referenced
+from halo_frontends.onnx.contrib import expansion, refusal
 from halo_frontends.onnx.control import Bodies, build_branches, build_loop, build_scan
 from halo_frontends.onnx.draft import Draft
 from halo_frontends.onnx.functions import (
@@ -91,7 +92,7 @@ class NodeImporter:
         if body is not None:
             self._bind(frame, draft, self._inline(frame, body, draft))
         elif domain != DEFAULT_DOMAIN:
-            self._bind(frame, draft, self._foreign(frame, draft, domain, node.op_type))
+            self._bind(frame, draft, self._foreign(frame, replace(draft, domain=domain)))
         else:
             self._bind(frame, draft, self._standard(frame, node, draft, given))
 
@@ -146,13 +147,11 @@ class NodeImporter:
         self.refusals.add(draft.op, draft.name, "unknown operator")
         raise self.refusals.error()
 
-    def _foreign(self, frame: Frame, draft: Draft, domain: str, op: str) -> Sequence[Value]:
-        """A node of another domain: only registered ops and the model's own functions are known there."""
-        cls = REGISTRY.by_onnx.get((domain, op))
-        if cls is None:
-            self.refusals.add(f"{domain}.{op}", draft.name, "unknown operator")
-            raise self.refusals.error()
-        return self._add(draft, cls, frame.scope.builder)
+    def _foreign(self, frame: Frame, draft: Draft) -> Sequence[Value]:
+        """A node of another domain: registered ops, expansions and the model's own functions are known there."""
+        expand = expansion(draft.domain, draft.op)
+        made = draft if expand is None else expand(draft, GraphMaker(self, frame))
+        return self.add(frame, made) if isinstance(made, Draft) else made
 
     # -- constants --------------------------------------------------------------------------------------------
 
@@ -227,9 +226,10 @@ class NodeImporter:
 
     def add(self, frame: Frame, draft: Draft, bodies: Bodies | None = None) -> tuple[Value, ...]:
         """A node in the newest form. Raises UnsupportedError if there is no such op."""
-        cls = REGISTRY.by_onnx.get((DEFAULT_DOMAIN, draft.op))
+        cls = REGISTRY.by_onnx.get((draft.domain, draft.op))
         if cls is None:
-            self.refusals.add(draft.op, draft.name, "unknown operator")
+            name = f"{draft.domain}.{draft.op}" if draft.domain else draft.op
+            self.refusals.add(name, draft.name, refusal(draft.domain, draft.op))
             raise self.refusals.error()
         return self._add(draft, cls, frame.scope.builder, bodies)
 
@@ -258,11 +258,22 @@ class GraphMaker:
 
     def make(self, op: str, inputs: Sequence[Value | None], like: Draft, **attributes: AttributeValue) -> Value:
         """The first result of an added node that stands at the place of `like`."""
-        name = f"{like.name}.{op}"
-        return self.importer.add(self.frame, Draft(op, tuple(inputs), (name,), attributes, name, like.where))[0]
+        return self.make_several(op, inputs, like, 1, **attributes)[0]
+
+    def make_several(
+        self, op: str, inputs: Sequence[Value | None], like: Draft, count: int, **attributes: AttributeValue
+    ) -> tuple[Value, ...]:
+        """The first `count` results of such a node."""
+        domain, _, kind = op.rpartition(".")
+        name = f"{like.name}.{kind}"
+        outputs = (name, *(f"{name}:{number}" for number in range(1, count)))
+        return self.importer.add(self.frame, Draft(kind, tuple(inputs), outputs, attributes, name, like.where, domain))
 
     def finish(
         self, op: str, inputs: Sequence[Value | None], like: Draft, **attributes: AttributeValue
     ) -> tuple[Value, ...]:
         """The results of an added node that takes over the output names of `like`."""
-        return self.importer.add(self.frame, Draft(op, tuple(inputs), like.outputs, attributes, like.name, like.where))
+        domain, _, kind = op.rpartition(".")
+        return self.importer.add(
+            self.frame, Draft(kind, tuple(inputs), like.outputs, attributes, like.name, like.where, domain)
+        )

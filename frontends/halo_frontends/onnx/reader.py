@@ -13,6 +13,7 @@ import numpy as np
 
 from halo_frontends.importer import DeclaredInput, Refusals, resolve_inputs
 from halo_frontends.onnx.attributes import declared_dims, read_dtype, read_type
+from halo_frontends.onnx.contrib import expansion, refusal
 from halo_frontends.onnx.functions import (
     DEFAULT_DOMAIN,
     Functions,
@@ -236,7 +237,8 @@ def refusals(parsed: ParsedModel, nodes: Sequence[NodeProto]) -> Refusals:
     found = Refusals(str(parsed.path))
     for node in nodes:
         if functions.local(node) is None and not _implemented(node, version):
-            found.add(_op_name(node), node_name(node), "unknown operator")
+            reason = refusal(canonical_domain(node.domain), node.op_type)
+            found.add(_op_name(node), node_name(node), reason)
     return found
 
 
@@ -245,7 +247,7 @@ def _implemented(node: NodeProto, version: int) -> bool:
     if (domain, node.op_type) in REGISTRY.by_onnx:
         return True
     if domain != DEFAULT_DOMAIN:
-        return False
+        return expansion(domain, node.op_type) is not None
     return node.op_type in _NATIVE or node.op_type in RULES or standard_function_exists(node.op_type, version)
 
 
