@@ -180,6 +180,9 @@ class _Stage:
         """Lowers one node whose operands have been seen."""
         form = self.cache.forms.form(node, self.graph.constants, self.options.partials_type)
         if isinstance(form, Refusal):
+            for value in node.inputs:
+                if value in self.deferred:
+                    self._settle_anywhere(value)
             self.entries.append((node, form))
             self.host_results.update(node.outputs)
             return
@@ -193,11 +196,10 @@ class _Stage:
     def finish(self) -> list[Call | HostCall]:
         """All calls in order. Results that nothing on the tiles reads get a linear home."""
         for value in self.graph.outputs:
-            if value not in self.homes and value not in self.host_results and self._is_tensor(value):
-                self._settle(value, self._linear(value))
+            if value not in self.host_results and self._is_tensor(value):
+                self._settle_anywhere(value)
         for value in list(self.deferred):
-            if value in self.deferred:
-                self._settle(value, self._linear(value))
+            self._settle_anywhere(value)
         return [entry if isinstance(entry, Call) else self._host_call(node, entry) for node, entry in self.entries]
 
     # operands ---------------------------------------------------------------------------------------------------
@@ -262,6 +264,11 @@ class _Stage:
         assert isinstance(source.type, TensorType)
         self._settle(source, home.viewed(source.type.static_shape) or home)
         self.lower(node)
+
+    def _settle_anywhere(self, value: Value) -> None:
+        """A value that no vertex decides about is put at a linear home, unless what it is a view of has a home."""
+        if self._home_of(value) is None:
+            self._settle(value, self._linear(value))
 
     def _linear(self, value: Value) -> TileMapping:
         assert isinstance(value.type, TensorType)

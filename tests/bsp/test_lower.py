@@ -15,6 +15,7 @@ from halo_py.ops.elementwise import Add, Tanh
 from halo_py.ops.reshaping import Reshape
 from halo_py.types import DType, TensorType
 from tests.bsp.graphs import TINY, Lowered, branches, layers, lowered, weights
+from tests.bsp.host_only import HostOnly
 from tests.bsp.recurrence import Recurrence, recurrence_types
 
 
@@ -41,6 +42,26 @@ def reshaped() -> Graph:
     (z,) = builder.add(Add(), [back, builder.constant(weights(24), "b")])
     (unread,) = builder.add(Reshape(), [x, builder.ints([384])])
     return builder.finish([z, unread])
+
+
+def view_beside_a_reader() -> Graph:
+    """One view of an input that decides where it lies, another that nothing on the tiles reads."""
+    builder = GraphBuilder("view_beside_a_reader")
+    x = builder.input("x", TensorType(DType.FLOAT32, (6, 32)))
+    (unread,) = builder.add(Reshape(), [x, builder.ints([192])])
+    (rows,) = builder.add(Reshape(), [x, builder.ints([24, 8])])
+    (y,) = builder.add(MatMul(), [rows, builder.constant(weights(8, 24), "w")])
+    return builder.finish([y, unread])
+
+
+def view_for_the_host() -> Graph:
+    """A view of an input that only a host node reads."""
+    builder = GraphBuilder("view_for_the_host")
+    x = builder.input("x", TensorType(DType.FLOAT32, (6, 32)))
+    (rows,) = builder.add(Reshape(), [x, builder.ints([24, 8])])
+    (y,) = builder.add(HostOnly(), [rows])
+    (z,) = builder.add(Tanh(), [y])
+    return builder.finish([z])
 
 
 def templates(made: Lowered) -> list[Template]:
@@ -107,6 +128,8 @@ GRAPHS = {
     "branches": branches(),
     "recurrence": recurrence(),
     "reshaped": reshaped(),
+    "view_beside_a_reader": view_beside_a_reader(),
+    "view_for_the_host": view_for_the_host(),
 }
 
 
@@ -149,7 +172,6 @@ def test_physical_limits() -> None:
 
 def test_a_node_without_a_tile_form_runs_on_the_host() -> None:
     from halo_py.bsp.program import HostCall
-    from tests.bsp.host_only import HostOnly
 
     builder = GraphBuilder("hosted")
     x = builder.input("x", TensorType(DType.FLOAT32, (8, 8)))
