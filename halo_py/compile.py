@@ -155,7 +155,6 @@ class Compilation:
                 search.tried,
                 self.system,
                 self.options.precision,
-                search.options.temporary_share,
                 batch,
                 fixed,
                 self._replanned,
@@ -177,8 +176,6 @@ class Compilation:
                 return self.search(precision=cast("Precision", proposal.value))
             case "system":
                 return self.search(system=load_target(str(proposal.value)))
-            case "temporary-share":
-                return self.search(temporary_share=float(proposal.value))
             case _:
                 return self.search()
 
@@ -186,15 +183,14 @@ class Compilation:
         self,
         precision: Precision | None = None,
         system: System | None = None,
-        temporary_share: float | None = None,
     ) -> ParallelSearch:
-        """A search with these options, optionally with another precision, system or share of temporary memory."""
+        """A search with these options, optionally with another precision or system."""
         wanted = precision or self.options.precision
         machine = system or self.system
         lowering = LoweringOptions(
             machine.chip.tiles,
             self.pinned.partials_type or PARTIALS[wanted],
-            temporary_share or self.pinned.temporary_share or TEMPORARY_SHARE,
+            self.pinned.temporary_share or TEMPORARY_SHARE,
             self.pinned.splits,
         )
         return ParallelSearch(

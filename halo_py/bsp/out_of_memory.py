@@ -11,7 +11,7 @@ from halo_py.errors import NOWHERE, OutOfMemoryError, Where
 if TYPE_CHECKING:
     from halo_py.bsp.program import MemoryAccount, StageProgram
 
-ProposalKind = Literal["stages", "micro-batch", "precision", "temporary-share", "system", "streaming"]
+ProposalKind = Literal["stages", "micro-batch", "precision", "system", "streaming"]
 
 TENSORS_SHOWN = 5
 """Tensors named in the message."""
@@ -34,8 +34,6 @@ class Proposal:
                 return f"use a micro-batch of {self.value}"
             case "precision":
                 return f"compile in {self.value}"
-            case "temporary-share":
-                return f"let an op use at most {float(self.value):.0%} of a tile for temporaries"
             case "system":
                 return f"use {self.value}"
             case "streaming":
@@ -68,7 +66,6 @@ def proposals(
     stages: int,
     micro_batch: int,
     precision: str,
-    temporary_share: float,
     most_stages: int,
     larger_systems: Iterable[str] = (),
     streams: bool = False,
@@ -85,12 +82,11 @@ def proposals(
     pipeline = [Proposal("stages", count) for count in enough[:2]]
     narrower = [Proposal("precision", "fp16")] if precision == "fp32" else []
     smaller = [Proposal("micro-batch", size) for size in dict.fromkeys((micro_batch // 2, 1)) if 0 < size < micro_batch]
-    tighter = [Proposal("temporary-share", share) for share in (temporary_share / 2, temporary_share / 8)]
     bigger = [Proposal("system", name) for name in larger_systems]
     streaming = [Proposal("streaming", "weights")] if streams else []
     if always > account.capacity_bytes:
-        return [*pipeline, *narrower, *bigger, *streaming, *smaller, *tighter]
-    return [*smaller, *tighter, *narrower, *pipeline, *bigger, *streaming]
+        return [*pipeline, *narrower, *bigger, *streaming, *smaller]
+    return [*smaller, *narrower, *pipeline, *bigger, *streaming]
 
 
 def priced(wanted: Iterable[Proposal], plan: Callable[[Proposal], Remedy | None], enough: int = 3) -> list[Remedy]:
@@ -127,6 +123,14 @@ def explain_out_of_memory(
         "largest there: " + "; ".join(f"{name} {size:,} bytes" for name, size in account.largest[:TENSORS_SHOWN]),
         f"always there (fullest tile of each class, bytes): {always}",
     ]
-    ways = [f"{number}. {remedy.line(items_per_second)}" for number, remedy in enumerate(remedies, 1)]
-    hint = "\n    ".join(["ways out:", *ways]) if ways else None
-    return OutOfMemoryError("\n  ".join(lines), place, hint)
+    planned = list(remedies)
+    hint = [
+        *_listed("ways out:", [remedy for remedy in planned if remedy.fits], items_per_second),
+        *_listed("planned too, and not enough:", [remedy for remedy in planned if not remedy.fits], items_per_second),
+    ]
+    return OutOfMemoryError("\n  ".join(lines), place, "\n    ".join(hint) or None)
+
+
+def _listed(title: str, remedies: list[Remedy], before: float | None) -> list[str]:
+    ways = [f"{number}. {remedy.line(before)}" for number, remedy in enumerate(remedies, 1)]
+    return [title, *ways] if ways else []

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from halo_py.targets import System
 
 Replan = Callable[[Proposal], "ParallelSearch"]
-"""A search with one thing changed: precision, temporary share or system."""
+"""A search with one thing changed: precision or system."""
 
 LARGER_SYSTEMS = 2
 
@@ -25,7 +25,6 @@ def does_not_fit(
     tried: Sequence[Candidate],
     system: System,
     precision: str,
-    temporary_share: float,
     batch: int,
     fixed_micro_batch: int | None,
     replan: Replan,
@@ -33,14 +32,13 @@ def does_not_fit(
 ) -> OutOfMemoryError:
     """The error for a model that fits nowhere: tile, step, largest tensors, and fixes ranked by predicted cost."""
     nearest = min(tried, key=lambda candidate: _worst(candidate)[0])
-    size, number = _worst(nearest)
+    number = _worst(nearest)[1]
     stage = nearest.program.stages[number]
     wanted = proposals(
         stage.memory,
         stages=nearest.plan.stages,
         micro_batch=nearest.plan.micro_batch,
         precision=precision,
-        temporary_share=temporary_share,
         most_stages=system.ipus,
         larger_systems=_larger(system),
     )
@@ -49,11 +47,9 @@ def does_not_fit(
         return _planned(proposal, replan, batch, fixed_micro_batch)
 
     remedies = priced(wanted, plan)
-    error = explain_out_of_memory(
+    return explain_out_of_memory(
         stage, remedies, items_per_second=nearest.items_per_second, where=replace(where, node=None)
     )
-    assert size > 0
-    return error
 
 
 def _worst(candidate: Candidate) -> tuple[int, int]:
@@ -63,13 +59,23 @@ def _worst(candidate: Candidate) -> tuple[int, int]:
 
 
 def _larger(system: System) -> list[str]:
-    same = [
-        other
-        for other in (load_target(name) for name in available())
-        if other.chip.name == system.chip.name and other.ipus > system.ipus
-    ]
-    by_size = {other.ipus: other.name for other in sorted(same, key=lambda other: -len(other.name))}
-    return [by_size[ipus] for ipus in sorted(by_size)][:LARGER_SYSTEMS]
+    """Systems with more memory: the next ones of the same chip, then the next ones of other chips."""
+    known = [load_target(name) for name in available()]
+    more = sorted((other for other in known if _memory(other) > _memory(system)), key=_memory)
+    same = _next([other for other in more if other.chip.name == system.chip.name])
+    return [*same, *_next([other for other in more if other.chip.name != system.chip.name])]
+
+
+def _next(systems: list[System]) -> list[str]:
+    """The smallest few, by the shortest of their names."""
+    names: dict[int, str] = {}
+    for system in systems:
+        names[_memory(system)] = min(names.get(_memory(system), system.name), system.name, key=len)
+    return list(names.values())[:LARGER_SYSTEMS]
+
+
+def _memory(system: System) -> int:
+    return system.ipus * system.chip.tiles * system.chip.bytes_per_tile
 
 
 def _planned(proposal: Proposal, replan: Replan, batch: int, fixed_micro_batch: int | None) -> Remedy | None:
@@ -99,7 +105,5 @@ def _option(proposal: Proposal) -> str:
             return f"--precision {proposal.value}"
         case "system":
             return f"--target {proposal.value}"
-        case "temporary-share":
-            return "temporary_share in a --plan file"
         case "streaming":
             return ""

@@ -114,8 +114,11 @@ def _divisors(number: int) -> list[int]:
 def _no_plan(batch: int, ipus: int, pins: Pins, fixed_micro_batch: int | None) -> UsageError:
     least_stages = pins.stages or 1
     if (pins.replicas or 1) * least_stages > ipus:
-        asked = f"{pins.replicas or 1} replicas of {least_stages} IPUs"
-        return UsageError(f"{asked} need more than the target's {ipus} IPUs", hint="choose a larger target")
+        replicas = pins.replicas or 1
+        asked = f"{replicas} replica{'s' * (replicas > 1)} of {least_stages} IPU{'s' * (least_stages > 1)}"
+        return UsageError(
+            f"{asked}: more than the target's {ipus} IPU{'s' * (ipus > 1)}", hint="choose a larger target"
+        )
     micro_batch = pins.micro_batch or fixed_micro_batch or 1
     if fixed_micro_batch is not None and pins.micro_batch not in (None, fixed_micro_batch):
         return UsageError(

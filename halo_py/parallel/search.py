@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from halo_py.bsp.lower import LoweringCache, lower_stage
+from halo_py.bsp.lower import LoweringCache, lower_stage, lower_to_fit
 from halo_py.bsp.program import HostCall, InterIpuCopy, Program, StageProgram
 from halo_py.bsp.timing import program_time, stage_time
 from halo_py.parallel.cuts import Chain, balanced_cuts, stage_graphs
@@ -205,7 +205,7 @@ class ParallelSearch:
         wanted = set(graph.outputs)
         stages: list[StageProgram] = []
         for number, part in enumerate(graphs):
-            stage = lower_stage(
+            stage = lower_to_fit(
                 part,
                 self.system.chip,
                 self.options,
@@ -224,7 +224,7 @@ def lower_on_fewer_tiles_too(graph: Graph, chip: Chip, options: LoweringOptions,
     Small programs are bound by syncs and exchange, not by computing. A number of tiles is tried only as long as the
     work shared out over them could beat the best program so far.
     """
-    best = latest = lower_stage(graph, chip, options, cache)
+    best = latest = lower_to_fit(graph, chip, options, cache)
     tiles = options.tiles // FEWER_TILES
     while tiles >= FEWEST_TILES and not options.pinned:
         busy = sum(step.busy_tile_cycles for step in stage_time(latest, chip).steps)

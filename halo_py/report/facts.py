@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from halo_py.profile import Profile, profile_of
@@ -35,25 +36,71 @@ def facts_of(
 ) -> Facts:
     """The facts of a compiled model, JSON-able. `verified` adds the outcome of a comparison with the judge."""
     found = profile or profile_of(executable.program, executable.system)
-    time, program, system = found.time, executable.program, executable.system
     facts: Facts = {
+        **_asked(executable, found),
+        "plan": _plan(executable),
+        **_times(found),
+        "stages": [
+            _stage(number, stage, memory)
+            for number, (stage, memory) in enumerate(zip(found.time.stages, found.memory, strict=True))
+        ],
+        "cycles_by_op": found.cycles_by_kind(),
+        "busiest": _busiest(found, executable.system.chip.clock_hz),
+        "host_nodes": [{"node": entry.node, "op": entry.op, "reason": entry.reason} for entry in executable.fallbacks],
+        "plans_considered": [asdict(entry) for entry in executable.considered],
+        "smallest_system": _smallest_system(executable),
+        "inputs": [_port(port, executable.parts) for port in executable.inputs],
+        "outputs": [_port(port, executable.parts) for port in executable.outputs],
+        "notes": list(executable.notes),
+        "warnings": warnings(executable, found),
+        "compile_seconds": dict(executable.compile_seconds),
+    }
+    published = nearest_published(
+        executable.parameters,
+        facts["multiply_accumulates_per_item"],
+        executable.precision,
+        executable.batch_size / facts["plan"]["ipus"],
+    )
+    if published is not None:
+        facts["nearest_published"] = published
+    if found.counters.vertices:
+        facts["counted"] = asdict(found.counters)
+    if verified is not None:
+        facts["verified"] = [_compared(entry) for entry in verified]
+    return facts
+
+
+def _asked(executable: Executable, profile: Profile) -> Facts:
+    """What was compiled, for what."""
+    return {
         "model": executable.model,
-        "target": system.name,
-        "system": _system(system),
+        "target": executable.system.name,
+        "system": _system(executable.system),
         "precision": executable.precision,
         "objective": executable.objective,
         "parameters": executable.parameters,
         "weight_bytes": executable.weight_bytes,
-        "multiply_accumulates_per_item": _macs_per_item(executable, found),
-        "plan": {
-            "batch": executable.batch_size,
-            "replicas": program.replicas,
-            "stages": len(program.stages),
-            "micro_batches": program.micro_batches,
-            "micro_batch": program.micro_batch,
-            "ipus": program.replicas * len(program.stages),
-            "ipus_of_target": system.ipus,
-        },
+        "multiply_accumulates_per_item": _macs_per_item(executable, profile),
+    }
+
+
+def _plan(executable: Executable) -> Facts:
+    program = executable.program
+    return {
+        "batch": executable.batch_size,
+        "replicas": program.replicas,
+        "stages": len(program.stages),
+        "micro_batches": program.micro_batches,
+        "micro_batch": program.micro_batch,
+        "ipus": program.replicas * len(program.stages),
+        "ipus_of_target": executable.system.ipus,
+    }
+
+
+def _times(profile: Profile) -> Facts:
+    """Throughput, latency and the parts of a request's time, each as a range."""
+    time = profile.time
+    return {
         "throughput_items_per_second": {
             "with_host": _range(time.items_per_second),
             "without_host": _range(time.items_per_second_without_host),
@@ -69,59 +116,19 @@ def facts_of(
             "fabric_collectives": _range(time.fabric_seconds),
         },
         "binds": time.binds,
-        "stages": [
-            _stage(number, stage, memory)
-            for number, (stage, memory) in enumerate(zip(time.stages, found.memory, strict=True))
-        ],
-        "cycles_by_op": found.cycles_by_kind(),
-        "busiest": _busiest(found, system.chip.clock_hz),
-        "host_nodes": [{"node": entry.node, "op": entry.op, "reason": entry.reason} for entry in executable.fallbacks],
-        "plans_considered": [
-            {
-                "plan": entry.plan,
-                "items_per_second": entry.items_per_second,
-                "latency_seconds": entry.latency_seconds,
-                "fits": entry.fits,
-                "chosen": entry.chosen,
-            }
-            for entry in executable.considered
-        ],
-        "smallest_system": _smallest_system(executable),
-        "inputs": [_port(port, executable.parts) for port in executable.inputs],
-        "outputs": [_port(port, executable.parts) for port in executable.outputs],
-        "notes": list(executable.notes),
-        "warnings": warnings(executable, found),
-        "compile_seconds": dict(executable.compile_seconds),
     }
-    published = nearest_published(
-        executable.parameters,
-        facts["multiply_accumulates_per_item"],
-        executable.precision,
-        executable.batch_size / (program.replicas * len(program.stages)),
-    )
-    if published is not None:
-        facts["nearest_published"] = published
-    if found.counters.vertices:
-        facts["counted"] = {
-            "vertices": found.counters.vertices,
-            "bytes_exchanged": found.counters.bytes_exchanged,
-            "bytes_sent": found.counters.bytes_sent,
-            "multiply_accumulates": found.counters.multiply_accumulates,
-        }
-    if verified is not None:
-        facts["verified"] = [
-            {
-                "output": entry.name,
-                "equal": entry.equal,
-                "largest_error": entry.largest_error,
-                "allowed": entry.allowed,
-                "elements": entry.elements,
-                "reason": entry.reason,
-                "plain_half_error": _finite(entry.baseline_error),
-            }
-            for entry in verified
-        ]
-    return facts
+
+
+def _compared(entry: Comparison) -> Facts:
+    return {
+        "output": entry.name,
+        "equal": entry.equal,
+        "largest_error": entry.largest_error,
+        "allowed": entry.allowed,
+        "elements": entry.elements,
+        "reason": entry.reason,
+        "plain_half_error": _finite(entry.baseline_error),
+    }
 
 
 def warnings(executable: Executable, profile: Profile) -> list[str]:

@@ -47,16 +47,13 @@ def test_too_little_memory_names_tile_step_tensors_and_ways_out() -> None:
     def plan(proposal: Proposal) -> Remedy | None:
         if proposal.kind == "streaming":
             return None
-        return Remedy(
-            proposal, proposal.kind != "temporary-share", 100.0, 15_000, f"--{proposal.kind} {proposal.value}"
-        )
+        return Remedy(proposal, proposal.value != 1, 100.0, 15_000, f"--{proposal.kind} {proposal.value}")
 
     wanted = proposals(
         account,
         stages=1,
         micro_batch=8,
         precision="fp32",
-        temporary_share=0.6,
         most_stages=4,
         larger_systems=["ipu-pod16"],
         streams=True,
@@ -78,11 +75,6 @@ def test_too_little_memory_names_tile_step_tensors_and_ways_out() -> None:
 @pytest.mark.parametrize("always", [10, 10**6])
 def test_what_is_proposed_first_depends_on_what_fills_the_tile(always: int) -> None:
     account = replace(lowered(layers(1)).stage.memory, always_live={"weights": always}, fullest_bytes=10**6)
-    kinds = [
-        proposal.kind
-        for proposal in proposals(
-            account, stages=1, micro_batch=8, precision="fp16", temporary_share=0.6, most_stages=8
-        )
-    ]
+    kinds = [proposal.kind for proposal in proposals(account, stages=1, micro_batch=8, precision="fp32", most_stages=8)]
     assert kinds[0] == ("stages" if always > account.capacity_bytes else "micro-batch")
     assert len(set(kinds)) >= 3

@@ -235,7 +235,7 @@ def test_compare_has_a_row_for_everything_and_a_plot(tmp_path: Path) -> None:
         ("ipu-tiny", 4), ("ipu-tiny", 8), ("ipu-tiny4", 4), ("ipu-tiny4", 8),
     ]  # fmt: skip
     assert [row.get("exit_code") for row in rows] == [2, 2, None, None]
-    assert "ipu-tiny, batch 4: 4 replicas of 1 IPUs need more than the target's 1 IPUs" in ran.out
+    assert "ipu-tiny, batch 4: 4 replicas of 1 IPU: more than the target's 1 IPU" in ran.out
     bars = re.findall(r"^ipu-tiny4, batch (\d) +\S+ +([\d,]+)", ran.out, re.MULTILINE)
     assert [batch for batch, _rate in bars] == ["4", "8"]
     assert "<html>" in (tmp_path / "plot.html").read_text(encoding="utf-8")
