@@ -84,6 +84,11 @@ class HaloRep(BackendRep):
             found = self._compiled[key] = odla.compile_for(self._path, self.device, **options)
         return found, bound
 
+    @property
+    def programs(self) -> tuple[odla.Executable, ...]:
+        """The programs compiled so far, in this order."""
+        return tuple(self._compiled.values())
+
     def _choose(self, arrays: Mapping[str, Array]) -> tuple[str, ...]:
         """The inputs to bind: those that decide whether a node can run on the device."""
         refused, deciding = self._refused(arrays, ())

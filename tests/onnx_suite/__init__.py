@@ -1,0 +1,1 @@
+"""ONNX's backend suite on our devices."""
