@@ -1,0 +1,107 @@
+/* ODLA/odla_halo.h: part of HALO's implementation of the ODLA 0.5 interface.
+ * SPDX-License-Identifier: Apache-2.0
+ * Written by `python -m odla.api.headers`; change the tables in odla/api instead. */
+
+#ifndef HALO_ODLA_ODLA_HALO_H_
+#define HALO_ODLA_ODLA_HALO_H_
+
+/**
+ * @file
+ *
+ * Extensions of HALO's library to ODLA 0.5.
+ *
+ * A program that includes only ODLA/odla.h never notices them. Structs begin with their size as the
+ * caller knows it, so that they can grow.
+ */
+
+#include <ODLA/odla_common.h>
+#include <ODLA/odla_value.h>
+#include <ODLA/odla_device.h>
+#include <ODLA/odla_compute.h>
+#include <ODLA/odla_profiler.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Version of this header; it grows with every function or field added. */
+#define ODLA_HALO_VERSION 1
+
+/** What the last run of a context cost. */
+typedef struct {
+  odla_size_t struct_size;
+  odla_uint64 runs;
+  odla_float64 host_seconds;
+  odla_uint64 device_cycles;
+  odla_float64 device_seconds;
+  odla_uint64 exchanged_bytes;
+  odla_uint64 multiply_accumulates;
+} odla_run_profile;
+
+/** Make a computation the one that this thread's calls build and bind (NULL: none). */
+extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_SetActiveComputation(
+    odla_computation computation);
+
+/** Text of the last call of this thread that failed; empty if none did. */
+extern ODLA_API_EXPORT const odla_char* ODLA_API_CALL odla_GetLastErrorText(void);
+
+/** Status of the last call of this thread that failed. */
+extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_GetLastErrorStatus(void);
+
+/** Whether a device runs what a function of this API adds, and where or why not. */
+extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_QueryOpSupport(
+    odla_device device, const odla_char* function_name, odla_bool* supported, odla_size_t text_size,
+    odla_char* text);
+
+/** Cycles, bytes and seconds of the last run of a context. */
+extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_GetRunProfile(
+    odla_context context, odla_run_profile* profile);
+
+/** The whole profile of the last run of a context as JSON. */
+extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_GetRunProfileText(
+    odla_context context, odla_size_t text_size, odla_char* text, odla_size_t* needed);
+
+/** A retrieved device trace as JSON (the trace event format). */
+extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_GetDeviceTraceText(
+    odla_device_trace device_trace, odla_size_t text_size, odla_char* text, odla_size_t* needed);
+
+/** Bytes that storing a computation or an executable to memory takes. */
+extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_GetStoredSize(
+    odla_computation computation, odla_executable executable, odla_size_t* size);
+
+/** The value a loop variable or variable takes next. */
+extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_Assign(odla_value dst, odla_value src);
+
+/** Layer normalisation over the last axes. */
+extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_LayerNorm(
+    odla_value input, odla_size_t num_of_axes, const odla_int32* axes, odla_float32 epsilon,
+    odla_value scale, odla_value offset, const odla_value_id value_id);
+
+/** X * sigmoid(x). */
+extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_Swish(
+    odla_value input, const odla_value_id value_id);
+
+/** X * clip(x / 6 + 0.5, 0, 1). */
+extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_HardSwish(
+    odla_value input, const odla_value_id value_id);
+
+/** Dropout; at inference the input itself. */
+extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_Dropout(
+    odla_value input, odla_float32 ratio, const odla_value_id value_id);
+
+#if defined(__LP64__)
+ODLA_CHECK_LAYOUT(odla_run_profile, sizeof(odla_run_profile) == 56);
+ODLA_CHECK_LAYOUT(odla_run_profile_field_struct_size, offsetof(odla_run_profile, struct_size) == 0);
+ODLA_CHECK_LAYOUT(odla_run_profile_field_runs, offsetof(odla_run_profile, runs) == 8);
+ODLA_CHECK_LAYOUT(odla_run_profile_field_host_seconds, offsetof(odla_run_profile, host_seconds) == 16);
+ODLA_CHECK_LAYOUT(odla_run_profile_field_device_cycles, offsetof(odla_run_profile, device_cycles) == 24);
+ODLA_CHECK_LAYOUT(odla_run_profile_field_device_seconds, offsetof(odla_run_profile, device_seconds) == 32);
+ODLA_CHECK_LAYOUT(odla_run_profile_field_exchanged_bytes, offsetof(odla_run_profile, exchanged_bytes) == 40);
+ODLA_CHECK_LAYOUT(odla_run_profile_field_multiply_accumulates, offsetof(odla_run_profile, multiply_accumulates) == 48);
+#endif
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+#endif /* HALO_ODLA_ODLA_HALO_H_ */
