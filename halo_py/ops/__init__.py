@@ -49,6 +49,7 @@ FAMILIES = (
     "signal",
     "caching",
     "text",
+    "decoding",
 )
 """Modules of this package that declare ops."""
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from importlib import import_module
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from halo_py.errors import UnsupportedError, Where
 from halo_py.ir.op import EvaluateArgs, InferArgs, Op, RuntimeValue, Sample, op
 from halo_py.ops.dims import broadcast_shapes, unknown_dim
 from halo_py.types import Dim, DType, TensorType, Type
@@ -69,6 +71,50 @@ class StringSplit(Op):
         yield Sample(cls(), (_strings("a b  c", " d", "e f"),), outputs=2)
         yield Sample(cls("."), (_strings("a.b..c", "d"),), outputs=2)
         yield Sample(cls(",", 1), (_strings("a,b,c", "d").reshape(1, 2),), outputs=2)
+
+
+@op("regex_full_match", onnx="RegexFullMatch", since=20, host_only=STRINGS)
+class RegexFullMatch(Op):
+    """Whether each whole string matches `pattern`, in the syntax of RE2 (which never takes exponential time)."""
+
+    pattern: str | None = None
+
+    def _compiled(self, where: Where) -> Any:
+        """RE2's form of the pattern. Raises UnsupportedError if RE2 is not installed, ValueError for no RE2 syntax."""
+        try:
+            engine: Any = import_module("re2")
+        except ImportError as error:
+            hint = "pip install google-re2"
+            raise UnsupportedError("regular expressions need the package google-re2", where, hint) from error
+        if self.pattern is None:
+            raise ValueError("the attribute 'pattern' is missing")
+        options = engine.Options()
+        options.log_errors = False
+        try:
+            return engine.compile(self.pattern.encode("utf-8", "surrogateescape"), options)
+        except engine.error as error:
+            reason = error.args[0] if error.args else error
+            text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+            raise ValueError(f"{self.pattern!r} is no regular expression of RE2: {text}") from error
+
+    def infer(self, args: InferArgs) -> tuple[Type, ...]:
+        try:
+            self._compiled(args.where)
+        except ValueError as error:
+            raise args.error(str(error)) from error
+        return (TensorType(DType.BOOL, args.shape(0)),)
+
+    def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
+        compiled, data = self._compiled(Where()), args.array(0)
+        texts = [str(item).encode("utf-8", "surrogateescape") for item in data.reshape(-1).tolist()]
+        found = [compiled.fullmatch(text) is not None for text in texts]
+        return (np.asarray(found, np.bool_).reshape(data.shape),)
+
+    @classmethod
+    def samples(cls) -> Iterable[Sample]:
+        yield Sample(cls(r"www\.[\w.-]+\.\bcom\b"), (_strings("www.google.com", "www.bbc.co.uk", "a www.x.com"),))
+        yield Sample(cls(r"(?i)\pL{2,3}"), (_strings("äß", "ab1", "ABC", "x").reshape(2, 2),))
+        yield Sample(cls(r"(a+)+|.*b"), (_strings("a" * 40, "a" * 40 + "c", "ab", ""),))
 
 
 @op("string_normalizer", onnx="StringNormalizer", since=10, host_only=STRINGS)
