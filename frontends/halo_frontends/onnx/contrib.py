@@ -11,11 +11,12 @@ import importlib
 from collections.abc import Callable, Mapping
 from functools import cache
 
-from halo_frontends.onnx.upgrade import RuleFunction
+from halo_frontends.onnx.draft import Draft, Maker
+from halo_frontends.onnx.upgrade import RuleFunction, Upgraded
 
 DOMAIN = "com.microsoft"
 
-FAMILIES = ("contrib_quantized", "contrib_transformer")
+FAMILIES = ("contrib_qlinear", "contrib_products", "contrib_embeddings", "contrib_transformer")
 """Modules beside this one that declare expansions and refusals."""
 
 EXPANSIONS: dict[str, RuleFunction] = {}
@@ -49,6 +50,12 @@ def expansions() -> Mapping[str, RuleFunction]:
 def expansion(domain: str, operator: str) -> RuleFunction | None:
     """How this operator is expanded, or None if it is not."""
     return expansions().get(operator) if domain == DOMAIN else None
+
+
+def expanded(draft: Draft, maker: Maker) -> Upgraded:
+    """A node of any domain after its expansion, if it has one."""
+    expand = expansion(draft.domain, draft.op)
+    return draft if expand is None else expand(draft, maker)
 
 
 def refusal(domain: str, operator: str) -> str:

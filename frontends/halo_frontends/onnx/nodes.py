@@ -11,7 +11,7 @@ import numpy as np
 
 from halo_frontends.importer import Refusals, make_op
 from halo_frontends.onnx.attributes import AttributeValue, attribute_value, referenced
-from halo_frontends.onnx.contrib import expansion, refusal
+from halo_frontends.onnx.contrib import expanded, refusal
 from halo_frontends.onnx.control import Bodies, build_branches, build_loop, build_scan
 from halo_frontends.onnx.draft import Draft
 from halo_frontends.onnx.functions import (
@@ -149,8 +149,7 @@ class NodeImporter:
 
     def _foreign(self, frame: Frame, draft: Draft) -> Sequence[Value]:
         """A node of another domain: registered ops, expansions and the model's own functions are known there."""
-        expand = expansion(draft.domain, draft.op)
-        made = draft if expand is None else expand(draft, GraphMaker(self, frame))
+        made = expanded(draft, GraphMaker(self, frame))
         return self.add(frame, made) if isinstance(made, Draft) else made
 
     # -- constants --------------------------------------------------------------------------------------------
