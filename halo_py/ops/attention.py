@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import sqrt
+from math import frexp, sqrt
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,8 @@ from halo_py.ops.kernels.contract import ContractOperand, contract_kernel
 from halo_py.ops.kernels.copy import assemble_kernel, permute_kernel
 from halo_py.ops.phases import Phases
 from halo_py.ops.sampling import booleans, floats
-from halo_py.ops.scalar import ProgramBuilder
+from halo_py.ops.scalar import ProgramBuilder, rounded
+from halo_py.ops.softmax import softmax, total_type
 from halo_py.types import Dim, DType, Shape, TensorType, Type, add_dims, divide_dim, scale_dim
 
 Numbers = NDArray[Any]
@@ -96,22 +97,32 @@ class Attention(Op):
         if args.has(4):
             past = args.array(4).shape[2]
             k, v = (np.concatenate([args.array(4 + n), new], axis=2) for n, new in enumerate((k, v)))
-        scale = np.asarray(sqrt(self.scale or 1 / sqrt(q.shape[3])), q.dtype)
+        dtype = DType.from_numpy(q_in.dtype)
+        scale = self._root_scale(q.shape[3], dtype)
         group = q.shape[1] // k.shape[1]
         wide_k, wide_v = (np.repeat(widened(part), group, axis=1) for part in (k, v))
-        stages = [np.matmul(q * scale, (wide_k * scale).swapaxes(2, 3))]
+        keys = rounded(wide_k * scale, dtype).swapaxes(2, 3)
+        stages = [rounded(np.matmul(rounded(q * scale, dtype), keys), dtype)]
         stages.append(self.softcap * np.tanh(stages[0] / self.softcap) if self.softcap else stages[0])
-        stages.append(stages[1] + self._bias(args, stages[1], past))
-        with np.errstate(all="ignore"):
-            top: Numbers = stages[2].max(axis=-1, keepdims=True)
-            powers = np.where(np.equal(top, -np.inf), 0, np.exp(stages[2] - top))
-            total: Numbers = powers.sum(axis=-1, keepdims=True)
-            stages.append(np.where(np.greater(total, 0), powers / total, 0).astype(q.dtype))
+        stages.append(rounded(stages[1] + self._bias(args, stages[1], past), dtype))
+        stages.append(self._probabilities(stages[2], dtype))
         y = np.matmul(stages[3], wide_v)
         if q_in.ndim == 3:
             y = y.swapaxes(1, 2).reshape(*q_in.shape[:2], -1)
         scores = stages[self.qk_matmul_output_mode].astype(q_in.dtype)
         return (y.astype(q_in.dtype), k, v, scores)[: max(args.outputs, 1)]
+
+    def _root_scale(self, size: int, dtype: DType) -> float:
+        """What ONNX multiplies both queries and keys by, in their type."""
+        root = np.asarray(sqrt(self.scale or 1 / sqrt(size)))
+        return float(rounded(root, dtype))
+
+    def _probabilities(self, scores: Numbers, dtype: DType) -> Numbers:
+        """Softmax of scores stored in `dtype`; a row without any finite score becomes zero."""
+        precision = self.softmax_precision or dtype
+        found = softmax(rounded(scores, precision), -1, precision)
+        seen = np.not_equal(scores.max(axis=-1, keepdims=True), -np.inf)
+        return rounded(rounded(np.where(seen, found, 0), precision), dtype)
 
     def _bias(self, args: EvaluateArgs, scores: Numbers, past: int) -> Numbers:
         """What is added to the scores: minus infinity where a key must not be seen, and a float mask."""
@@ -171,7 +182,7 @@ class Attention(Op):
         if masked is None:
             return Refusal("a mask that is shorter than the keys has no tile form")
         stages.append(masked)
-        stages.append(_softmax(phases, masked, q.dtype))
+        stages.append(_softmax(phases, masked, self.softmax_precision or q.dtype, q.dtype))
         y = _weighted(phases, stages[3], values, heads, args.partials_type, flat)
         present = [phases.form.view(local, phases.shape(local)) for local in (keys, values)]
         return phases.finish(args, y, *present, stages[self.qk_matmul_output_mode])
@@ -195,6 +206,7 @@ class Attention(Op):
         else:
             q_view, q_axes = (heads.batch, heads.kv_heads, heads.group, heads.queries, heads.size), (b, h, g, s, d)
         made = form.value(dtype, kept)
+        q, k = self._scaled(phases, q, k, self._root_scale(heads.size, dtype))
         kernel = contract_kernel(
             axes,
             ContractOperand(q_view, q_axes, dtype),
@@ -203,7 +215,17 @@ class Attention(Op):
             partials_type=partials_type,
         )
         form.call(kernel, (q, k), (made,))
-        return phases.apply("mul", [made], dtype, self.scale or 1 / sqrt(heads.size))
+        return made
+
+    def _scaled(self, phases: Phases, q: int, k: int, root: float) -> tuple[int, int]:
+        """Queries and keys, both times `root`, as ONNX rounds them.
+
+        Where scaling the keys, which may be many cached ones, rounds nothing that counts, queries are scaled twice.
+        """
+        dtype = phases.form.type(q).dtype
+        if dtype.bits >= 32 or frexp(root)[0] == 0.5:
+            return phases.apply("mul", [q], dtype, root**2), k
+        return phases.apply("mul", [q], dtype, root), phases.apply("mul", [k], dtype, root)
 
     def _capped(self, phases: Phases, scores: int, dtype: DType) -> int:
         if not self.softcap:
@@ -248,6 +270,9 @@ class Attention(Op):
         yield Sample(cls(is_causal=1), (*grouped, None, *past), outputs=3)
         yield Sample(cls(qk_matmul_output_mode=2), (q, k, v, floats(4, 3, 5)), outputs=4)
         yield Sample(cls(qk_matmul_output_mode=3, is_causal=1), (q, k, v), outputs=4)
+        half = tuple(array.astype(np.float16) for array in (q, k, v))
+        yield Sample(cls(softmax_precision=DType.FLOAT32), half)
+        yield Sample(cls(softmax_precision=DType.FLOAT16), (q, k, v), tolerance=400)
 
 
 def split_heads(x: Numbers, heads: int | None) -> Numbers:
@@ -287,19 +312,23 @@ def _weighted(phases: Phases, probabilities: int, v: int, heads: _Heads, partial
     return made
 
 
-def _softmax(phases: Phases, scores: int, dtype: DType) -> int:
-    """Softmax over the last dimension; a row without any finite score becomes zero."""
+def _softmax(phases: Phases, scores: int, precision: DType, dtype: DType) -> int:
+    """Softmax in `precision` over the last dimension; a row without any finite score becomes zero."""
     shape = phases.shape(scores)
     last = (len(shape) - 1,)
+    narrower = precision.bits < dtype.bits
+    if narrower:
+        scores = phases.apply("identity", [scores], precision)
     top = phases.reduce("max", scores, last)
-    build = ProgramBuilder(2, dtype)
+    build = ProgramBuilder(2, precision)
     power = build.call("exp", build.call("sub", 0, 1))
     build.call("where", build.call("is_inf", 1, detect_negative=1, detect_positive=0), 0.0, power)
-    powers = phases.map(build.finish(build.dtype), [scores, top], shape)
-    total = phases.reduce("add", powers, last)
-    build = ProgramBuilder(2, dtype)
+    powers = phases.map(build.finish(precision), [scores, top], shape)
+    total = phases.reduce("add", powers, last, total_type(precision, shape[-1]))
+    build = ProgramBuilder(2, precision)
     build.call("where", build.call("equal", 1, 0.0), 0.0, build.call("div", 0, 1))
-    return phases.map(build.finish(dtype), [powers, total], shape)
+    found = phases.map(build.finish(precision if narrower else dtype), [powers, total], shape)
+    return phases.apply("identity", [found], dtype) if narrower else found
 
 
 def _to_heads(phases: Phases, local: int, heads: int, size: int) -> int:

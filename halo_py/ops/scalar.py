@@ -179,3 +179,8 @@ def widen(array: Array) -> NDArray[Any]:
     if array.dtype == object:
         return array
     return array.astype(compute_dtype(DType.from_numpy(array.dtype)), copy=False)
+
+
+def rounded(array: NDArray[Any], dtype: DType) -> NDArray[Any]:
+    """Numbers after a stay in elements of `dtype`, in the type that arithmetic on them is done in."""
+    return widen(array.astype(dtype.numpy, copy=False))

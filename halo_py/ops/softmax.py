@@ -15,7 +15,7 @@ from halo_py.ops.broadcast import normalize_axis
 from halo_py.ops.kernels.reduce import HardmaxCodelet, along_kernel, extreme_index
 from halo_py.ops.phases import Phases
 from halo_py.ops.sampling import floats
-from halo_py.ops.scalar import ProgramBuilder, widen
+from halo_py.ops.scalar import ProgramBuilder, arithmetic_dtype, rounded, widen
 from halo_py.ops.scalar_op import refuse_types
 from halo_py.types import DType, Type
 
@@ -72,21 +72,39 @@ class AlongAxis(Op):
         yield Sample(cls(), (floats(5, 9, dtype=DType.FLOAT64),))
 
 
+def softmax(array: Numbers, axis: int, dtype: DType) -> Numbers:
+    """Softmax of an array in the type arithmetic is done in, with intermediate results stored in `dtype`."""
+    with np.errstate(all="ignore"):
+        terms = rounded(np.exp(array - np.max(array, axis=axis, keepdims=True, initial=-np.inf)), dtype)
+        total: Numbers = np.sum(terms, axis=axis, keepdims=True)
+        return np.asarray(terms / rounded(total, total_type(dtype, array.shape[axis])))
+
+
+def total_type(dtype: DType, extent: int) -> DType:
+    """The type of the sum of `extent` exponentials of at most 1: theirs, if that holds a sum of so many."""
+    with np.errstate(over="ignore"):
+        holds = bool(np.isfinite(rounded(np.asarray(float(extent)), dtype)))
+    return dtype if holds else arithmetic_dtype(dtype)
+
+
 @op("softmax", onnx="Softmax", since=13, odla="odla_Softmax")
 class Softmax(AlongAxis):
-    """exp(x) divided by its sum along the axis; the maximum is taken out first."""
+    """exp(x) divided by its sum along the axis; the maximum is taken out first.
 
-    def meaning(self, array: Numbers, axis: int) -> Numbers:
-        terms = np.exp(array - np.max(array, axis=axis, keepdims=True, initial=-np.inf))
-        return np.asarray(terms / np.sum(terms, axis=axis, keepdims=True))
+    As ONNX's function body says, exponentials and their sum are of the operand's type.
+    """
+
+    def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
+        array = args.array(0)
+        return (softmax(widen(array), self.axis % array.ndim, DType.from_numpy(array.dtype)).astype(array.dtype),)
 
     def phases(self, phases: Phases, source: int, axis: int, dtype: DType) -> int:
         largest = phases.reduce("max", source, (axis,), dtype)
         build = ProgramBuilder(2, dtype)
         build.call("exp", build.call("sub", *build.inputs))
         terms = phases.map(build.finish(dtype), [source, largest], phases.shape(source))
-        total = phases.reduce("add", terms, (axis,))
-        inverse = phases.apply("reciprocal", [total], phases.form.type(total).dtype)
+        total = phases.reduce("add", terms, (axis,), total_type(dtype, phases.shape(source)[axis]))
+        inverse = phases.apply("reciprocal", [total], arithmetic_dtype(dtype))
         return phases.apply("mul", [terms, inverse], dtype)
 
 
