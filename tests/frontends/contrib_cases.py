@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto, NodeProto, TensorProto, helper
+from onnx import ModelProto, NodeProto, helper
 
 from tests.frontends.onnx_models import Array, make_graph, tensor_input, untyped
 
@@ -27,6 +27,8 @@ class Case:
     """Part of the largest magnitude of a result of floats."""
     judged: ModelProto | None = None
     """A model with the same meaning, where ONNX Runtime fails on this one."""
+    expected: tuple[Array, ...] | None = None
+    """The results by definition, where ONNX Runtime has no kernel or one that fails."""
 
 
 def spelled_out(plain: Case, full: Case) -> Case:

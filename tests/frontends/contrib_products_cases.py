@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import ml_dtypes
 import numpy as np
+from onnx import numpy_helper
 
 from tests.frontends.contrib_cases import Array, Case, case, integers, normal, one
 
@@ -26,7 +28,7 @@ def _integer_products() -> Iterator[Case]:
     for dtype in (np.uint8, np.int8):
         b, name = integers(2, dtype, 7, 3), dtype.__name__
         zeros: Array = np.asarray([0, 3, 5], dtype)
-        for left in (np.uint8, np.int8):
+        for left in (np.uint8, np.int8) if dtype is np.int8 else (np.uint8,):
             a: dict[str, Array | None] = {"a": integers(1, left, 2, 5, 7), "b": b, "a_scale": one(0.02)}
             label = f"{left.__name__}_{name}"
             plain = {**a, "b_scale": one(0.03), "a_zero": one(7, left), "b_zero": one(5, dtype)}
@@ -70,34 +72,67 @@ def _weights_in_blocks() -> Iterator[Case]:
                 "b": integers(11, np.uint8, n, count, size * bits // 8),
                 "scales": np.abs(normal(12, n, count)) / 8,
             }
-            attributes = {"N": n, "K": k, "bits": bits, "block_size": size}
             name = f"MatMulNBits_{bits}_{n}x{k}x{size}"
-            yield case(name, "MatMulNBits", packed, ["a"], relative=1e-4, **attributes)
+            yield _in_blocks(name, bits, size, packed)
             zeros = {**packed, "zeros": integers(13, np.uint8, n, -(-count * bits // 8))}
-            full = {**zeros, "g_idx": None, "bias": normal(14, n)}
-            yield case(f"{name}_zeros_bias", "MatMulNBits", full, ["a"], relative=1e-4, **attributes)
-            numbers = {**packed, "zeros": normal(15, n, count) + 5}
-            yield case(f"{name}_numbers", "MatMulNBits", numbers, ["a"], relative=1e-4, **attributes)
-            yield case(f"{name}_run_time", "MatMulNBits", zeros, list(zeros), relative=1e-4, **attributes)
-        groups: Array = np.random.default_rng(16).integers(0, 4, 64).astype(np.int32)
-        packed = {
-            "a": normal(17, 3, 64),
-            "b": integers(18, np.uint8, 5, 4, 2 * bits),
-            "scales": np.abs(normal(19, 5, 4)),
-        }
-        attributes = {"N": 5, "K": 64, "bits": bits, "block_size": 16}
-        zeros = integers(20, np.uint8, 5, -(-4 * bits // 8))
-        for zero in (None, zeros, normal(21, 5, 4)):
-            kind = "none" if zero is None else zero.dtype.name
-            operands = {**packed, "zeros": zero, "g_idx": groups}
-            yield case(f"MatMulNBits_{bits}_groups_{kind}", "MatMulNBits", operands, ["a"], relative=1e-4, **attributes)
-    half = {
+            yield _in_blocks(f"{name}_zeros_bias", bits, size, {**zeros, "g_idx": None, "bias": normal(14, n)})
+            yield _in_blocks(f"{name}_run_time", bits, size, zeros, run_time=list(zeros))
+            numbers = _in_blocks(f"{name}_numbers", bits, size, {**packed, "zeros": normal(15, n, count) + 5})
+            # ONNX Runtime takes zero points that are numbers for 4 bits only.
+            yield numbers if bits == 4 else by_definition(numbers)
+        yield from _groups(bits)
+    half: dict[str, Array | None] = {
         "a": normal(22, 4, 32).astype(np.float16),
         "b": integers(23, np.uint8, 6, 2, 8),
         "scales": np.abs(normal(24, 6, 2)).astype(np.float16),
     }
-    attributes = {"N": 6, "K": 32, "bits": 4, "block_size": 16}
-    yield case("MatMulNBits_half", "MatMulNBits", half, ["a"], relative=3e-3, **attributes)
+    yield replace(_in_blocks("MatMulNBits_half", 4, 16, half), relative=3e-3)
+
+
+def _groups(bits: int) -> Iterator[Case]:
+    """Scales chosen by `g_idx`, which ONNX Runtime gets right for 4 bits without packed zero points."""
+    for zeros in (None, integers(20, np.uint8, 5, -(-4 * bits // 8)), normal(21, 5, 4)):
+        operands: dict[str, Array | None] = {
+            "a": normal(17, 3, 64),
+            "b": integers(18, np.uint8, 5, 4, 2 * bits),
+            "scales": np.abs(normal(19, 5, 4)),
+            "zeros": zeros,
+            "g_idx": np.random.default_rng(16).integers(0, 4, 64).astype(np.int32),
+        }
+        kind = "none" if zeros is None else zeros.dtype.name
+        made = _in_blocks(f"MatMulNBits_{bits}_groups_{kind}", bits, 16, operands)
+        yield made if bits == 4 and kind != "uint8" else by_definition(made)
+
+
+def _in_blocks(
+    name: str, bits: int, size: int, operands: dict[str, Array | None], run_time: Iterable[str] = ("a",)
+) -> Case:
+    a, b = operands["a"], operands["b"]
+    assert a is not None
+    assert b is not None
+    attributes: dict[str, Any] = {"N": b.shape[0], "K": a.shape[-1], "bits": bits, "block_size": size}
+    return case(name, "MatMulNBits", operands, run_time, relative=1e-4, **attributes)
+
+
+def by_definition(made: Case) -> Case:
+    """A MatMulNBits case with the results that the operator's documentation states."""
+    node = made.model.graph.node[0]
+    given = {tensor.name: numpy_helper.to_array(tensor) for tensor in made.model.graph.initializer} | dict(made.inputs)
+    attributes = {entry.name: entry.i for entry in node.attribute}
+    bits, size, n, k = (attributes[name] for name in ("bits", "block_size", "N", "K"))
+    groups = given.get("g_idx", np.arange(k) // size)
+    scales = given["scales"]
+    zeros = given.get("zeros", np.full(scales.shape, float(1 << (bits - 1))))
+    if zeros.dtype == np.uint8:
+        zeros = _fields(zeros, bits)
+    weights = (_fields(given["b"].reshape(n, -1), bits)[:, :k] - zeros[:, groups]) * scales[:, groups]
+    return replace(made, expected=((given["a"] @ weights.T).astype(given["a"].dtype),))
+
+
+def _fields(packed: Array, bits: int) -> Array:
+    """Integers packed along the last dimension, low bits first, as numbers."""
+    shifted = packed[..., None] >> np.arange(0, 8, bits, dtype=np.uint8)
+    return (shifted & np.uint8((1 << bits) - 1)).reshape(*packed.shape[:-1], -1).astype(np.float64)
 
 
 def _bnb4() -> Iterator[Case]:
@@ -108,7 +143,7 @@ def _bnb4() -> Iterator[Case]:
                 "b": integers(31, np.uint8, -(-n * k // 2)),
                 "absmax": np.abs(normal(32, -(-n * k // size))),
             }
-            attributes = {"N": n, "K": k, "block_size": size, "quant_type": kind}
+            attributes: dict[str, Any] = {"N": n, "K": k, "block_size": size, "quant_type": kind}
             yield case(f"MatMulBnb4_{kind}_{n}x{k}", "MatMulBnb4", operands, ["a"], relative=1e-4, **attributes)
 
 
@@ -138,7 +173,7 @@ def _tables() -> Iterator[Case]:
                 "indices": np.asarray([[0, 2], [1, -1]], np.int64),
                 "scales": np.abs(normal(44, *shape)),
             }
-            attributes = {"gather_axis": gather, "quantize_axis": 1, "block_size": 16}
+            attributes: dict[str, Any] = {"gather_axis": gather, "quantize_axis": 1, "block_size": 16}
             name = f"GatherBlockQuantized_{dtype.__name__}_{gather}"
             yield case(name, "GatherBlockQuantized", operands, ["indices"], **attributes)
             zeros = np.random.default_rng(45).integers(0, 8, shape).astype(dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import ml_dtypes
@@ -62,7 +63,7 @@ def _unary() -> Iterator[Case]:
         yield case(f"QLinearSigmoid_{dtype.__name__}", "QLinearSigmoid", operands, ["x"])
         for alpha in (None, 0.3, -0.5):
             operands = {**_quantity("x", x, 0.05, zero), **_result(dtype, 0.04, zero + 4)}
-            given = {} if alpha is None else {"alpha": alpha}
+            given: dict[str, Any] = {} if alpha is None else {"alpha": alpha}
             yield case(f"QLinearLeakyRelu_{dtype.__name__}_{alpha}", "QLinearLeakyRelu", operands, ["x"], **given)
     for dtype, _ in TYPES:
         x = integers(6, dtype, 40)
@@ -132,7 +133,12 @@ def _pooling() -> Iterator[Case]:
         line = {**_quantity("x", integers(16, dtype, 2, 3, 11), 0.1, zero), **result}
         yield case(f"QLinearAveragePool_line_{dtype.__name__}", "QLinearAveragePool", line, ["x"], kernel_shape=[4])
         image = {"x": integers(17, dtype, 2, 6, 7, 4)}
-        attributes = {"kernel_shape": [3, 2], "strides": [2, 1], "pads": [1, 0, 1, 1], "dilations": [1, 2]}
+        attributes: dict[str, Any] = {
+            "kernel_shape": [3, 2],
+            "strides": [2, 1],
+            "pads": [1, 0, 1, 1],
+            "dilations": [1, 2],
+        }
         yield case(f"NhwcMaxPool_{dtype.__name__}", "NhwcMaxPool", image, ["x"], steps=0, **attributes)
 
 
@@ -148,7 +154,7 @@ def _convolution() -> Iterator[Case]:
             **_result(np.uint8, 0.9, 131),
             "bias": np.random.default_rng(20).integers(-3000, 3000, 6).astype(np.int32),
         }
-        attributes = {"group": 2, "pads": [1, 1, 1, 1], "strides": [2, 1]}
+        attributes: dict[str, Any] = {"group": 2, "pads": [1, 1, 1, 1], "strides": [2, 1]}
         yield case(f"QLinearConv_{last}", "QLinearConv", operands, ["x"], channels_last=last, **attributes)
 
 
@@ -180,6 +186,8 @@ def _integers() -> Iterator[Case]:
     for dtype, zero in TYPES:
         a, b = integers(25, dtype, 3, 4), integers(26, dtype, 4)
         operands = {"a": a, "a_zero": one(zero, dtype), "b": b, "b_zero": one(zero + 1, dtype)}
-        yield case(f"MulInteger_{dtype.__name__}", "MulInteger", operands, ["a", "b"], steps=0)
+        product = (a.astype(np.int32) - zero) * (b.astype(np.int32) - (zero + 1))
+        made = case(f"MulInteger_{dtype.__name__}", "MulInteger", operands, ["a", "b"], steps=0)
+        yield replace(made, expected=(product,))
     a, b = integers(27, np.int16, 3, 4), integers(28, np.int16, 4, 5)
     yield case("MatMulInteger16", "MatMulInteger16", {"a": a // 64, "b": b}, ["a", "b"], steps=0)
