@@ -31,7 +31,9 @@ class Bodies:
 
 
 @dataclass(frozen=True, slots=True)
-class _Built:
+class Built:
+    """A nested graph, and its inputs for values of the graph around it, by these."""
+
     graph: Graph
     captured: dict[Value, Value]
 
@@ -40,7 +42,7 @@ def build_branches(draft: Draft, branches: Sequence[GraphProto], scope: Scope, i
     """The two branches of an If; both take the same captured operands in the same order."""
     built = [_build(draft, branch, (), scope, import_nodes) for branch in branches]
     captured = tuple(dict.fromkeys(value for entry in built for value in entry.captured))
-    return Bodies(tuple(_with_captured(entry, captured) for entry in built), captured)
+    return Bodies(tuple(with_captured(entry, captured) for entry in built), captured)
 
 
 def build_loop(draft: Draft, body: GraphProto, scope: Scope, import_nodes: ImportNodes) -> Bodies:
@@ -63,12 +65,13 @@ def build_scan(draft: Draft, body: GraphProto, scope: Scope, import_nodes: Impor
     if scanned < 1 or states < 0 or len(body.input) != len(draft.inputs):
         raise ModelError(f"the body takes {len(body.input)} values, the node gives {len(draft.inputs)}", draft.where)
     axes = draft.ints("scan_input_axes") or (0,) * scanned
-    slices = tuple(_slice_type(draft, states + index, axis) for index, axis in enumerate(axes))
+    slices = tuple(slice_type(draft, states + index, axis) for index, axis in enumerate(axes))
     carried = tuple(draft.value(index).type for index in range(states))
     return _to_fixed_point(draft, body, scope, import_nodes, (), carried, slices, 0)
 
 
-def _slice_type(draft: Draft, index: int, axis: int) -> Type:
+def slice_type(draft: Draft, index: int, axis: int) -> TensorType:
+    """The type of one slice of operand `index` along an axis. Raises ModelError."""
     shape = draft.shape(index)
     if shape is None:
         return TensorType(draft.dtype(index), None)
@@ -98,7 +101,7 @@ def _to_fixed_point(
         merged = tuple(general.merge(old, new.type) for old, new in zip(carried, results, strict=True))
         if merged == carried:
             captured = tuple(built.captured)
-            return Bodies((_with_captured(built, captured),), captured)
+            return Bodies((with_captured(built, captured),), captured)
         carried = merged
     raise ModelError("the types of the carried values do not settle", draft.where)
 
@@ -132,16 +135,16 @@ class _Generaliser:
         return dim
 
 
-def _build(draft: Draft, body: GraphProto, types: tuple[Type, ...], scope: Scope, import_nodes: ImportNodes) -> _Built:
+def _build(draft: Draft, body: GraphProto, types: tuple[Type, ...], scope: Scope, import_nodes: ImportNodes) -> Built:
     builder = GraphBuilder(body.name or draft.name, scope.builder.file)
     inside = Scope(builder, scope)
     for entry, type in zip(body.input, types, strict=True):
         inside.bind(entry.name, builder.input(entry.name, type), draft.where)
     outputs = import_nodes(inside, body)
-    return _Built(builder.finish(outputs, [entry.name for entry in body.output]), inside.captured)
+    return Built(builder.finish(outputs, [entry.name for entry in body.output]), inside.captured)
 
 
-def _with_captured(built: _Built, captured: tuple[Value, ...]) -> Graph:
+def with_captured(built: Built, captured: tuple[Value, ...]) -> Graph:
     """The graph with one input per captured value, in this order, after its formal inputs."""
     names = {value.name for value in built.graph.values()}
     own = set(built.captured.values())

@@ -84,15 +84,18 @@ class Functions:
         return Body(function, {**{entry.name: entry for entry in function.attribute_proto}, **attributes})
 
 
-def standard_function_exists(op: str, version: int) -> bool:
-    """Whether the standard defines this operator of the default domain by a function body."""
-    schema = find_schema(op, version)
+def standard_function_exists(op: str, version: int, domain: str = DEFAULT_DOMAIN) -> bool:
+    """Whether the standard defines this operator by a function body."""
+    schema = find_schema(op, version, domain)
     return schema is not None and (schema.has_function or schema.has_context_dependent_function)
 
 
 def standard_body(node: NodeProto, draft: Draft, attributes: Mapping[str, AttributeProto], version: int) -> Body | None:
-    """The standard's function body for this node, or None. Its operands' types may decide what the body is."""
-    schema = find_schema(node.op_type, version)
+    """The standard's function body for this node, or None. Its operands' types may decide what the body is.
+
+    `version` is that of the node's domain.
+    """
+    schema = find_schema(node.op_type, version, canonical_domain(node.domain))
     if schema is None:
         return None
     given = {**defaults(schema), **attributes}

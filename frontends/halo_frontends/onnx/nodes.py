@@ -11,9 +11,9 @@ import numpy as np
 
 from halo_frontends.importer import Refusals, make_op
 from halo_frontends.onnx.attributes import AttributeValue, attribute_value, referenced
-from halo_frontends.onnx.contrib import expanded, refusal
 from halo_frontends.onnx.control import Bodies, build_branches, build_loop, build_scan
 from halo_frontends.onnx.draft import Draft
+from halo_frontends.onnx.expansions import expanded, refusal
 from halo_frontends.onnx.functions import (
     DEFAULT_DOMAIN,
     Body,
@@ -24,6 +24,7 @@ from halo_frontends.onnx.functions import (
 )
 from halo_frontends.onnx.ordering import in_order, node_name
 from halo_frontends.onnx.proto import AttributeProto, GraphProto
+from halo_frontends.onnx.scan8 import build_scan_of_batch
 from halo_frontends.onnx.scope import Scope
 from halo_frontends.onnx.upgrade import upgrade
 from halo_py.errors import ModelError, Where
@@ -92,7 +93,7 @@ class NodeImporter:
         if body is not None:
             self._bind(frame, draft, self._inline(frame, body, draft))
         elif domain != DEFAULT_DOMAIN:
-            self._bind(frame, draft, self._foreign(frame, replace(draft, domain=domain)))
+            self._bind(frame, draft, self._foreign(frame, node, replace(draft, domain=domain), given))
         else:
             self._bind(frame, draft, self._standard(frame, node, draft, given))
 
@@ -129,11 +130,12 @@ class NodeImporter:
         if draft.op == "Constant":
             return [self._constant(frame, draft)]
         version = frame.opsets.get(DEFAULT_DOMAIN, 0)
-        maker = GraphMaker(self, frame)
-        newest = upgrade(draft, version, maker)
+        graphs = [given[name].g for name in ("then_branch", "else_branch", "body") if name in given]
+        if draft.op == "Scan" and version < 9 and len(graphs) == 1:
+            return self._with_bodies(frame, *build_scan_of_batch(draft, graphs[0], frame.scope, self._nested(frame)))
+        newest = upgrade(draft, version, GraphMaker(self, frame))
         if isinstance(newest, tuple):
             return newest
-        graphs = [given[name].g for name in ("then_branch", "else_branch", "body") if name in given]
         if newest.op == "If" and len(graphs) == 2:
             return self._if(frame, newest, graphs)
         if (DEFAULT_DOMAIN, newest.op) in REGISTRY.by_onnx:
@@ -147,10 +149,18 @@ class NodeImporter:
         self.refusals.add(draft.op, draft.name, "unknown operator")
         raise self.refusals.error()
 
-    def _foreign(self, frame: Frame, draft: Draft) -> Sequence[Value]:
-        """A node of another domain: registered ops, expansions and the model's own functions are known there."""
+    def _foreign(
+        self, frame: Frame, node: NodeProto, draft: Draft, given: Mapping[str, AttributeProto]
+    ) -> Sequence[Value]:
+        """A node of another domain: registered ops, expansions and functions are known there."""
         made = expanded(draft, GraphMaker(self, frame))
-        return self.add(frame, made) if isinstance(made, Draft) else made
+        if not isinstance(made, Draft):
+            return made
+        if (made.domain, made.op) not in REGISTRY.by_onnx:
+            body = standard_body(node, draft, given, frame.opsets.get(draft.domain, 0))
+            if body is not None:
+                return self._inline(frame, body, draft)
+        return self.add(frame, made)
 
     # -- constants --------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 
 from halo_frontends.importer import DeclaredInput, Refusals, resolve_inputs
 from halo_frontends.onnx.attributes import declared_dims, read_dtype, read_type
-from halo_frontends.onnx.contrib import expansion, refusal
+from halo_frontends.onnx.expansions import expansion, refusal
 from halo_frontends.onnx.functions import (
     DEFAULT_DOMAIN,
     Functions,
@@ -233,22 +233,22 @@ def _port(entry: ValueInfoProto, place: Where) -> Port:
 def refusals(parsed: ParsedModel, nodes: Sequence[NodeProto]) -> Refusals:
     """All operators among these nodes that nothing implements."""
     functions = Functions(parsed.proto)
-    version = opset_versions(parsed.proto).get(DEFAULT_DOMAIN, 0)
+    versions = opset_versions(parsed.proto)
     found = Refusals(str(parsed.path))
     for node in nodes:
-        if functions.local(node) is None and not _implemented(node, version):
+        if functions.local(node) is None and not _implemented(node, versions):
             reason = refusal(canonical_domain(node.domain), node.op_type)
             found.add(_op_name(node), node_name(node), reason)
     return found
 
 
-def _implemented(node: NodeProto, version: int) -> bool:
+def _implemented(node: NodeProto, versions: Mapping[str, int]) -> bool:
     domain = canonical_domain(node.domain)
-    if (domain, node.op_type) in REGISTRY.by_onnx:
+    if (domain, node.op_type) in REGISTRY.by_onnx or expansion(domain, node.op_type) is not None:
         return True
-    if domain != DEFAULT_DOMAIN:
-        return expansion(domain, node.op_type) is not None
-    return node.op_type in _NATIVE or node.op_type in RULES or standard_function_exists(node.op_type, version)
+    if domain == DEFAULT_DOMAIN and (node.op_type in _NATIVE or node.op_type in RULES):
+        return True
+    return standard_function_exists(node.op_type, versions.get(domain, 0), domain)
 
 
 def _reachable_nodes(parsed: ParsedModel) -> list[NodeProto]:

@@ -37,12 +37,12 @@ class Schema(Protocol):
         ...
 
 
-def find_schema(op: str, version: int) -> Schema | None:
-    """The operator of the default domain as operator set `version` has it."""
+def find_schema(op: str, version: int, domain: str) -> Schema | None:
+    """The operator of a domain of the standard as the domain's operator set `version` has it."""
     from onnx import defs
 
     try:
-        return cast("Schema", defs.get_schema(op, version, ""))
+        return cast("Schema", defs.get_schema(op, version, domain))
     except defs.SchemaError:
         return None
 

@@ -287,11 +287,6 @@ def _scatter(draft: Draft) -> Draft:
     return draft.renamed("ScatterElements")
 
 
-@below(9, "Scan")
-def _scan_8(draft: Draft) -> Draft:
-    raise UnsupportedError("Scan of opset 8, which runs over a batch of sequences, is not supported", draft.where)
-
-
 # -- opset 13 to 15 -----------------------------------------------------------------------------------------------
 
 
