@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from halo_frontends.onnx.domains import Domain
 
-FAMILIES = ("contrib_qlinear", "contrib_products", "contrib_embeddings", "contrib_transformer")
+FAMILIES = (
+    "contrib_qlinear",
+    "contrib_products",
+    "contrib_embeddings",
+    "contrib_attention",
+    "contrib_fused",
+    "contrib_transformer",
+)
 """Modules beside this one that declare expansions and refusals."""
 
 CONTRIB = Domain("com.microsoft", FAMILIES)
