@@ -14,6 +14,7 @@ from halo_py.ops.contraction import widened
 from halo_py.ops.dims import normalize_axis
 from halo_py.ops.forms import EMPTY, has_no_elements, one_kernel
 from halo_py.ops.kernels.cache import cache_kernel
+from halo_py.ops.kernels.determinant import det_kernel
 from halo_py.ops.sampling import axes as ints
 from halo_py.ops.sampling import floats
 from halo_py.types import DType, TensorType, Type
@@ -59,7 +60,7 @@ class TensorScatter(Op):
         yield Sample(cls(axis=1), (floats(5, 2, 5, 3), floats(6, 2, 3, 3)))
 
 
-@op("det", onnx="Det", since=22, host_only="elimination with pivoting depends on data")
+@op("det", onnx="Det", since=22)
 class Det(Op):
     """Determinants of square matrices."""
 
@@ -72,6 +73,12 @@ class Det(Op):
     def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
         x = args.array(0)
         return (np.asarray(np.linalg.det(widened(x))).astype(x.dtype),)
+
+    def tile_form(self, args: TileArgs) -> TileForm | Refusal:
+        if has_no_elements(args):
+            return EMPTY
+        x = args.tensor(0)
+        return one_kernel(args, det_kernel(x.static_shape, x.dtype))
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from halo_py.ir.op import EvaluateArgs, InferArgs, Op, RuntimeValue, Sample, ShapeValue, TileArgs, op
-from halo_py.ir.space import Refusal, TileForm
+from halo_py.ir.space import Access, Kernel, Refusal, TileForm, VertexArgs
+from halo_py.ir.work import CopyWork, Count, Work
+from halo_py.ops.forms import EMPTY, has_no_elements, one_kernel
+from halo_py.ops.kernels.copy import parallel_axes, same, volume
 from halo_py.ops.sampling import Array, booleans, floats, integers, numbers
 from halo_py.ops.scalar import ScalarProgram, ScalarStep, run_program
 from halo_py.ops.scalar_op import Elementwise, map_form
@@ -136,6 +140,22 @@ class CastLike(Op):
         yield Sample(cls(saturate=0), (floats(4, 2, 3), floats(5, 1, dtype=DType.FLOAT8E5M2)))
 
 
+@dataclass(frozen=True, slots=True)
+class BitCastCodelet:
+    """A copy of each element's bits."""
+
+    @property
+    def name(self) -> str:
+        return "bit_cast"
+
+    def work(self, extents: tuple[Count, ...], kernel: Kernel) -> Work:
+        return CopyWork(volume(extents), extents[-1], kernel.write_types[0].text)
+
+    def compute(self, args: VertexArgs, kernel: Kernel) -> tuple[NDArray[Any], ...]:
+        bits = np.ascontiguousarray(args.reads[0]).view(kernel.write_types[0].numpy)
+        return (bits.reshape(args.write_shape[0]),)
+
+
 @op("bit_cast", onnx="BitCast", since=26)
 class BitCast(Op):
     """The same bits read as another element type of the same width."""
@@ -151,7 +171,13 @@ class BitCast(Op):
         return (np.ascontiguousarray(args.array(0)).view(self.to.numpy).reshape(args.array(0).shape),)
 
     def tile_form(self, args: TileArgs) -> TileForm | Refusal:
-        return Refusal("no vertex reinterprets bits")
+        if has_no_elements(args):
+            return EMPTY
+        source, target = args.tensor(0), args.output_types[0]
+        access = Access(source.static_shape, same(len(source.static_shape)))
+        axes = parallel_axes(source.static_shape)
+        kernel = Kernel(axes, (access,), (access,), (source.dtype,), (target.dtype,), BitCastCodelet())
+        return one_kernel(args, kernel)
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:

@@ -1,17 +1,23 @@
-"""Ops over regions that the host runs: NonMaxSuppression, MaxRoiPool, DeformConv."""
+"""Ops over regions: NonMaxSuppression and MaxRoiPool, which the host runs, and DeformConv."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from halo_py.ir.op import EvaluateArgs, InferArgs, Op, RuntimeValue, Sample, op
+from halo_py.ir.op import EvaluateArgs, InferArgs, Op, RuntimeValue, Sample, TileArgs, op
+from halo_py.ir.space import Axis, FormBuilder, Kernel, Refusal, TileForm
 from halo_py.ops.contraction import widened
-from halo_py.ops.convolution import infer_conv, static_dims, window_of
+from halo_py.ops.convolution import bias_program, channel_view, infer_conv, static_dims, window_of
 from halo_py.ops.dims import unknown_dim
+from halo_py.ops.epilogue import finish_form
+from halo_py.ops.forms import EMPTY, declare_operands, given, has_no_elements
+from halo_py.ops.kernels.contract import ContractOperand, contract_kernel
+from halo_py.ops.kernels.deform import DeformCodelet, deform_kernel
 from halo_py.ops.point_sampling import sample_points
 from halo_py.ops.sampling import floats
 from halo_py.ops.windows import Window
@@ -128,7 +134,7 @@ def _bins(first: int, last: int, count: int, extent: int) -> list[tuple[int, int
     return [(min(max(start, 0), extent), min(max(end, 0), extent)) for start, end in edges]
 
 
-@op("deform_conv", onnx="DeformConv", since=22, host_only="where it reads depends on data")
+@op("deform_conv", onnx="DeformConv", since=22)
 class DeformConv(Op):
     """Convolution whose window positions are moved by offsets and weighted by a mask (J. Dai et al., 2017)."""
 
@@ -179,6 +185,45 @@ class DeformConv(Op):
         if bias is not None:
             made = made + widened(bias).reshape(-1, *(1,) * rank)
         return (made.astype(args.array(0).dtype),)
+
+    def tile_form(self, args: TileArgs) -> TileForm | Refusal:
+        """Patches at the moved positions, then a product with the weights, then the bias."""
+        if has_no_elements(args):
+            return EMPTY
+        form = FormBuilder()
+        x_local, w_local, offset_local, bias_local, mask_local = (*declare_operands(form, args), None, None)[:5]
+        assert x_local is not None
+        assert w_local is not None
+        assert offset_local is not None
+        x, w, dtype = args.tensor(0).static_shape, args.tensor(1).static_shape, args.tensor(0).dtype
+        out = args.output_types[0].static_shape
+        window = self._window(w)
+        before = window.padding(x[2:])[0]
+        codelet = DeformCodelet(window.kernel, window.strides, window.dilations, before)
+        sampling = deform_kernel(x, self.offset_group, out[2:], dtype, codelet, masked=mask_local is not None)
+        patches = form.value(dtype, (x[0], x[1], prod(window.kernel), *out[2:]))
+        form.call(sampling, given([x_local, offset_local, mask_local]), (patches,))
+        made = form.value(dtype, out)
+        product = self._product(x, w, prod(out[2:]), dtype, args.partials_type)
+        form.call(product, (w_local, patches), (made,))
+        if bias_local is None:
+            return form.finish(made)
+        return finish_form(form, args, made, bias_program(dtype), [channel_view(form, bias_local, len(out))])
+
+    def _product(self, x: tuple[int, ...], w: tuple[int, ...], places: int, dtype: DType, partials: DType) -> Kernel:
+        """Weights times patches, image by image and group by group."""
+        images, rows, depth = x[0], w[0] // self.group, prod(w[1:])
+        axes = (
+            Axis("image", images),
+            Axis("group", self.group),
+            Axis("row", rows),
+            Axis("place", places),
+            Axis("depth", depth, "reduce"),
+        )
+        weights = ContractOperand((self.group, rows, depth), (1, 2, 4), dtype)
+        patches = ContractOperand((images, self.group, depth, places), (0, 1, 4, 3), dtype)
+        result = ContractOperand((images, self.group, rows, places), (0, 1, 2, 3), dtype)
+        return contract_kernel(axes, weights, patches, result, partials_type=partials)
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:

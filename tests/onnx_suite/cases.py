@@ -50,7 +50,7 @@ class Case:
         if case.model is not None:
             return case.model, [_arrays(*pair) for pair in case.data_sets], case.rtol, case.atol
         folder = Path(case.model_dir)
-        model = onnx.load(folder / "model.onnx")
+        model = onnx.load_model_from_string((folder / "model.onnx").read_bytes())
         return model, list(_stored_sets(folder, model)), case.rtol, case.atol
 
     def in_shard(self, shard: int, shards: int) -> bool:
@@ -125,18 +125,13 @@ def _array(entry: Any) -> RuntimeValue:
 
 def _stored_sets(folder: Path, model: onnx.ModelProto) -> Iterator[DataSet]:
     for stored in sorted(folder.glob("test_data_set*")):
-        yield (
-            [
-                _read(stored / f"input_{number}.pb", entry.type)
-                for number, entry in _numbered(model.graph.input, stored)
-            ],
-            [_read(stored / f"output_{number}.pb", entry.type) for number, entry in enumerate(model.graph.output)],
-        )
+        yield _stored(stored, "input", model.graph.input), _stored(stored, "output", model.graph.output)
 
 
-def _numbered(entries: Any, stored: Path) -> Iterator[tuple[int, Any]]:
-    """The inputs that have a file."""
-    return ((number, entry) for number, entry in enumerate(entries) if (stored / f"input_{number}.pb").exists())
+def _stored(folder: Path, prefix: str, entries: Sequence[onnx.ValueInfoProto]) -> list[RuntimeValue]:
+    """Contents of the entries that have a file (inputs with an initialiser have none)."""
+    paths = [(folder / f"{prefix}_{number}.pb", entry) for number, entry in enumerate(entries)]
+    return [_read(path, entry.type) for path, entry in paths if path.exists()]
 
 
 def _read(path: Path, type: onnx.TypeProto) -> RuntimeValue:
@@ -149,7 +144,7 @@ def _read(path: Path, type: onnx.TypeProto) -> RuntimeValue:
 
 
 def _light(path: Path) -> tuple[onnx.ModelProto, list[DataSet], float, float]:
-    model = onnx.load(path)
+    model = onnx.load_model_from_string(path.read_bytes())
     initialised = {entry.name for entry in model.graph.initializer}
     inputs: list[NDArray[Any]] = [
         np.asarray(runner.Runner.generate_dummy_data(entry, seed=0, name=path.stem, random=False))

@@ -1,8 +1,8 @@
 """Where a case's operators ran: whether their values came from tiles, and from enough of them.
 
 A case is on tiles if every call of its program is: no node on the host, nothing left but constants, and for each node
-vertices on at least min(tiles, bytes of its results / 128) tiles. A view (Reshape, Squeeze, ...) has no vertices: its
-result lies where the tiles hold its operand.
+vertices on at least min(tiles, bytes of its results / 128) tiles (none at all for a result without elements). A view
+(Reshape, Squeeze, Identity, Dropout in inference, ...) has no vertices: its result lies where its operand does.
 """
 
 from __future__ import annotations
@@ -52,13 +52,14 @@ def verdict(executable: Executable) -> tuple[Verdict, str]:
     if odd:
         return "other type", str(odd[0].type)
     calls = [call for stage in executable.program.stages for step in stage.supersteps for call in step.calls]
-    hosted = [call for call in calls if isinstance(call, HostCall)]
+    hosted = [call for call in calls if isinstance(call, HostCall) and _wanted(call, 1)]
     if hosted:
         return "host", f"{hosted[0].node.op.kind}: {hosted[0].reason}"
-    if not calls:
+    if not calls and not set(graph.outputs).issubset(graph.inputs):
         return "constant", _folded(graph)
     for call in calls:
-        assert isinstance(call, Call)
+        if isinstance(call, HostCall):
+            continue
         used, wanted = _tiles(call), _wanted(call, executable.system.chip.tiles)
         if used is not None and used < wanted:
             return "few tiles", f"{call.node.op.kind}: {used} of {wanted}"
@@ -77,7 +78,7 @@ def _folded(graph: Graph) -> str:
     return ", ".join(f"{value.name}: {value.type}" for value in graph.outputs)
 
 
-def _wanted(call: Call, tiles: int) -> int:
+def _wanted(call: Call | HostCall, tiles: int) -> int:
     sizes = [value.type.bytes for value in call.node.outputs if isinstance(value.type, TensorType)]
     return min(tiles, -(-max(sizes, default=0) // BYTES_PER_TILE))
 
