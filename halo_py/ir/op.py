@@ -217,7 +217,7 @@ class OpRegistry:
     def add(self, cls: type[Op]) -> None:
         """Register a declared op class. Raises ValueError if its name is taken by another class."""
         known = self.by_name.get(cls.declaration.name)
-        if known is not None and known.__qualname__ != cls.__qualname__:
+        if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
             raise ValueError(f"op {cls.declaration.name!r} is declared twice: {known} and {cls}")
         self.by_name[cls.declaration.name] = cls
         if cls.declaration.onnx:

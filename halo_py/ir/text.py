@@ -94,10 +94,10 @@ def _same(left: object, right: object) -> bool:
     return type(left) is type(right) and repr(left) == repr(right)
 
 
-def inline_contents(array: Array) -> str | None:
-    """A small constant's contents as a literal from which the same bits are read back, else None."""
+def inline_contents(array: Array, most: int = INLINE_ELEMENTS) -> str | None:
+    """Contents of at most `most` elements as a literal from which the same bits are read back, else None."""
     strings = array.dtype.kind in "OSUT"
-    if array.size > INLINE_ELEMENTS and not strings:
+    if array.size > most and not strings:
         return None
     if array.dtype.kind == "c":
         return None
@@ -110,7 +110,7 @@ def inline_contents(array: Array) -> str | None:
 
 
 def print_element(item: Any, dtype: np.dtype[np.generic]) -> str | None:
-    """One element in the shortest way that reads back as the same bits, None if there is none (some NaNs)."""
+    """One element in the shortest way that reads back as the same bits, None if there is none (most NaNs)."""
     if dtype.kind in "OSUT":
         return json.dumps(str(item))
     if dtype.kind == "b":
@@ -118,21 +118,19 @@ def print_element(item: Any, dtype: np.dtype[np.generic]) -> str | None:
     if dtype.kind in "iu" or dtype.name.startswith(("int", "uint")):
         return str(int(item))
     number = float(item)
-    if math.isnan(number):
-        return None
-    short = str(item)
-    for text in (short if "." in short or "e" in short or "inf" in short else short + ".0", repr(number)):
+    short = "nan" if math.isnan(number) else str(item)
+    for text in (short if any(mark in short for mark in (".", "e", "inf", "nan")) else short + ".0", repr(number)):
         if np.asarray(float(text)).astype(dtype).tobytes() == np.asarray(item, dtype).tobytes():
             return text
     return None
 
 
-def elided_contents(graph: Graph) -> dict[str, Array]:
+def elided_contents(graph: Graph, most: int = INLINE_ELEMENTS) -> dict[str, Array]:
     """Digest -> contents of every constant that `print_graph` elides, nested graphs included."""
     found: dict[str, Array] = {}
     for part in nested_graphs(graph):
         for array in part.constants.values():
-            if inline_contents(array) is None:
+            if inline_contents(array, most) is None:
                 found[content_digest(array)] = array
     return found
 
@@ -151,11 +149,12 @@ class TextOptions:
 
     `places` prints the source location of nodes where it is not what the file and the node's name say.
     `digests` prints digests of elided constants; without it they read `sha256:0000000000000000` (quick to print,
-    not to be parsed).
+    not to be parsed). Constants of at most `inline_elements` elements are printed in line.
     """
 
     places: bool = True
     digests: bool = True
+    inline_elements: int = INLINE_ELEMENTS
 
 
 @dataclass
@@ -182,7 +181,7 @@ class _Printer:
         self.lines.append(f"{indent}}}")
 
     def contents(self, array: Array) -> str:
-        text = inline_contents(array)
+        text = inline_contents(array, self.options.inline_elements)
         if text is not None:
             return text
         return f"sha256:{content_digest(array) if self.options.digests else '0' * 16}"

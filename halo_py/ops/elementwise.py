@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from halo_py.ir.op import EvaluateArgs, InferArgs, RuntimeValue, Sample, ShapeValue, TileArgs, op
-from halo_py.ir.space import FormBuilder, Refusal, TileForm
+from halo_py.ir.op import InferArgs, Sample, TileArgs, op
+from halo_py.ir.space import Refusal, TileForm
 from halo_py.ops.sampling import floats, integers
 from halo_py.ops.scalar import ScalarStep, single
 from halo_py.ops.scalar_op import Elementwise, map_form, scalar_contents
@@ -169,37 +169,6 @@ class Reciprocal(Elementwise):
     """One over the operand."""
 
     sample_range = (0.25, 4.0)
-
-
-@op("identity", onnx="Identity", since=25)
-class Identity(Elementwise):
-    """The operand itself; also passes sequences, optionals and strings."""
-
-    accepts = "any"
-
-    def infer(self, args: InferArgs) -> tuple[Type, ...]:
-        found = args.types[0]
-        if found is None:
-            raise args.error("operand 0 is missing")
-        return (found,)
-
-    def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
-        return (args.inputs[0],)
-
-    def shape_values(self, args: InferArgs) -> ShapeValue | None:
-        return args.dims(0)
-
-    def tile_form(self, args: TileArgs) -> TileForm | Refusal:
-        type = args.tensor(0)
-        if type.dtype is DType.STRING:
-            return Refusal("string elements do not run on tiles")
-        form = FormBuilder()
-        return form.finish(form.view(form.input(type), type.static_shape))
-
-    @classmethod
-    def samples(cls) -> Iterable[Sample]:
-        yield from super().samples()
-        yield Sample(cls(), (np.asarray(["a", "bc"], object),))
 
 
 class Binary(Elementwise):

@@ -196,3 +196,4 @@ class Identity(ViewOp):
         yield Sample(cls(), (floats(1, 3, 5),))
         yield Sample(cls(), (numbers(2, DType.INT64, 7),))
         yield Sample(cls(), ([floats(3, 2), floats(4, 2)],))
+        yield Sample(cls(), (np.asarray(["a", "bc"], object),))

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from halo_py.ir.op import REGISTRY
+from halo_py.ir.op import REGISTRY, Op, op
 from halo_py.ir.space import Axis, FormStep, Kernel, KernelCall, Refusal, Repeat, TileForm
 from halo_py.ir.work import CopyWork, FillWork, GatherWork
 from halo_py.ops import load_ops
+from halo_py.ops.reshaping import Identity
 from halo_py.types import Dim, DType, TensorType, Type, symbol
 from tests.ops.cases import Case, assert_close, assert_fits, cases, epsilon, magnitude
 from tests.ops.onnx_judge import NoJudgeError, is_judged, judge
@@ -30,6 +31,16 @@ def test_every_op_has_at_least_three_samples() -> None:
     load_ops()
     few = {name: len(list(cls.samples())) for name, cls in REGISTRY.by_name.items()}
     assert not {name: number for name, number in few.items() if number < 3 and not name.startswith("test_")}
+
+
+def test_an_op_is_declared_once() -> None:
+    class Other(Op):
+        """Takes the name of another module's op."""
+
+    Other.__qualname__ = Identity.__qualname__
+    with pytest.raises(ValueError, match="declared twice"):
+        op("identity")(Other)
+    assert REGISTRY.by_name["identity"] is Identity
 
 
 @every_case
