@@ -90,12 +90,16 @@ class HaloRep(BackendRep):
         return tuple(self._compiled.values())
 
     def _choose(self, arrays: Mapping[str, Array]) -> tuple[str, ...]:
-        """The inputs to bind: those that decide whether a node can run on the device."""
-        refused, deciding = self._refused(arrays, ())
-        if not refused or not deciding:
+        """The inputs to bind: no more than it takes for as few nodes as possible to be refused by the device."""
+        refused, bound = self._refused(arrays, ())
+        fewest, _ = self._refused(arrays, bound) if bound else (refused, ())
+        if fewest == refused:
             return ()
-        fewer, _ = self._refused(arrays, deciding)
-        return deciding if fewer < refused else ()
+        for name in sorted(bound, key=lambda name: arrays[name].dtype.kind != "f"):
+            others = tuple(other for other in bound if other != name)
+            if self._refused(arrays, others)[0] == fewest:
+                bound = others
+        return bound
 
     def _refused(self, arrays: Mapping[str, Array], bound: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
         """How many nodes the device refuses, and the small inputs that these depend on."""

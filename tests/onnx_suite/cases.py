@@ -42,6 +42,9 @@ class Case:
     name: str
     origin: Any
 
+    def __str__(self) -> str:
+        return self.name
+
     def load(self) -> tuple[onnx.ModelProto, list[DataSet], float, float]:
         """Model, data sets, relative and absolute tolerance."""
         if self.kind == "light":

@@ -77,7 +77,7 @@ class DeformCodelet:
 def deform_kernel(
     x: tuple[int, ...], offset_groups: int, out: tuple[int, ...], dtype: DType, codelet: DeformCodelet, *, masked: bool
 ) -> Kernel:
-    """The kernel that makes patches [N, G, C/G, positions, out...] of x [N, C, field...]; operands as the codelet reads."""
+    """The kernel that makes patches [N, G, C/G, positions, out...] of x [N, C, field...]."""
     rank, positions = len(out), prod(codelet.window)
     per_group = x[1] // offset_groups
     shape = (x[0], offset_groups, per_group, positions, *out)
