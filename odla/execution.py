@@ -93,9 +93,9 @@ def _dims_of_inputs(path: Path, inputs: Inputs, options: Mapping[str, Any]) -> d
     graph = load_model(path, import_options(options, keep_symbolic=True))
     found: dict[str, int] = {}
     for value, contents in _paired(graph, inputs):
-        shape = np.shape(contents)
-        if not isinstance(value, TensorType) or value.shape is None or len(value.shape) != len(shape):
+        if not isinstance(value, TensorType) or value.shape is None or len(value.shape) != np.ndim(contents):
             continue
+        shape = np.shape(contents)
         for dim, size in zip(value.shape, shape, strict=True):
             if isinstance(dim, LinearDim):
                 found.setdefault(str(dim), size)

@@ -26,6 +26,7 @@ from halo_frontends.onnx.ordering import in_order, node_name
 from halo_frontends.onnx.proto import AttributeProto, GraphProto
 from halo_frontends.onnx.scan8 import build_scan_of_batch
 from halo_frontends.onnx.scope import Scope
+from halo_frontends.onnx.sequence_map import build_sequence_map
 from halo_frontends.onnx.upgrade import upgrade
 from halo_py.errors import ModelError, Where
 from halo_py.ir.builder import GraphBuilder
@@ -133,6 +134,8 @@ class NodeImporter:
         graphs = [given[name].g for name in ("then_branch", "else_branch", "body") if name in given]
         if draft.op == "Scan" and version < 9 and len(graphs) == 1:
             return self._with_bodies(frame, *build_scan_of_batch(draft, graphs[0], frame.scope, self._nested(frame)))
+        if draft.op == "SequenceMap" and len(graphs) == 1:
+            return build_sequence_map(draft, graphs[0], frame.scope, self._nested(frame))
         newest = upgrade(draft, version, GraphMaker(self, frame))
         if isinstance(newest, tuple):
             return newest

@@ -7,18 +7,18 @@ steps after the end of a sequence keep the states and give zeros, as ONNX Runtim
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from halo_frontends.onnx.control import Bodies, Built, ImportNodes, build_scan, slice_type, with_captured
 from halo_frontends.onnx.draft import Draft
+from halo_frontends.onnx.placed import PlacedNodes
 from halo_frontends.onnx.scope import Scope
-from halo_py.errors import ModelError, Where
+from halo_py.errors import ModelError
 from halo_py.ir.builder import GraphBuilder
-from halo_py.ir.graph import Graph, Value
-from halo_py.ir.op import Op
+from halo_py.ir.graph import Value
 from halo_py.ops.control import Scan
 from halo_py.ops.conversion import Cast
 from halo_py.ops.elementwise import Sub
@@ -46,13 +46,13 @@ def build_scan_of_batch(
         raise ModelError(f"has {len(backwards)} directions for {count} scanned operands", draft.where)
     given = operands if lengths is None else (*operands, lengths)
     outer = replace(draft, inputs=given, attributes={"num_scan_inputs": len(given)})
-    maker = _Maker(GraphBuilder(f"{draft.name}.sequence", scope.builder.file), draft.where)
+    maker = PlacedNodes(GraphBuilder(f"{draft.name}.sequence", scope.builder.file), draft.where)
     inside = Scope(maker.builder, scope)
     items = [maker.builder.input(f"item_{number}", slice_type(outer, number, 0)) for number in range(len(given))]
     if lengths is None:
         one = replace(outer, inputs=tuple(items), attributes={"num_scan_inputs": count})
         one = one.setting(scan_input_directions=backwards)
-        ends = maker.scan(one, build_scan(one, body, inside, import_nodes), len(body.output))
+        ends = _scan(maker, one, build_scan(one, body, inside, import_nodes), len(body.output))
     else:
         ends = _bounded(maker, outer, body, inside, import_nodes, items, backwards)
     captured = tuple(inside.captured)
@@ -61,7 +61,7 @@ def build_scan_of_batch(
 
 
 def _bounded(
-    maker: _Maker,
+    maker: PlacedNodes,
     draft: Draft,
     body: GraphProto,
     scope: Scope,
@@ -74,18 +74,18 @@ def _bounded(
     states = len(items) - 1 - count
     length = maker.add(Cast(to=DType.INT64), items[-1])
     sequences = [
-        maker.turned(item, length) if back else item for item, back in zip(items[states:-1], backwards, strict=True)
+        _turned(maker, item, length) if back else item for item, back in zip(items[states:-1], backwards, strict=True)
     ]
     inputs = (*items[:states], length, *sequences)
     one = replace(draft, inputs=inputs, attributes={"num_scan_inputs": count})
-    results = maker.scan(one, _bounded_steps(one, body, scope, import_nodes), len(body.output) + 1)
+    results = _scan(maker, one, _bounded_steps(one, body, scope, import_nodes), len(body.output) + 1)
     return (*results[:states], *results[states + 1 :])
 
 
 def _bounded_steps(draft: Draft, body: GraphProto, scope: Scope, import_nodes: ImportNodes) -> Bodies:
     """The body with one more state, after its own: how many steps are left."""
     states = len(draft.inputs) - 1 - draft.integer("num_scan_inputs", 0)
-    maker = _Maker(GraphBuilder(body.name or draft.name, scope.builder.file), draft.where)
+    maker = PlacedNodes(GraphBuilder(body.name or draft.name, scope.builder.file), draft.where)
     inside = Scope(maker.builder, scope)
     names = [entry.name for entry in body.input]
     given = [draft.value(number) for number in range(states)]
@@ -102,50 +102,34 @@ def _bounded_steps(draft: Draft, body: GraphProto, scope: Scope, import_nodes: I
         raise ModelError(f"the body gives {len(results)} of {states} states", draft.where)
     going = maker.add(Greater(), left, maker.number(0))
     kept = [maker.add(Choose(), going, new, before) for new, before in zip(results, old, strict=False)]
-    shown = [maker.add(Choose(), going, value, maker.nothing(value)) for value in results[states:]]
+    shown = [maker.add(Choose(), going, value, _nothing(maker, value)) for value in results[states:]]
     ends = (*kept, maker.add(Sub(), left, maker.number(1)), *shown)
     captured = tuple(inside.captured)
     return Bodies((with_captured(Built(maker.builder.finish(ends), inside.captured), captured),), captured)
 
 
-@dataclass(frozen=True, slots=True)
-class _Maker:
-    """Adds nodes that stand at the place of one node of the file."""
+def _nothing(maker: PlacedNodes, like: Value) -> Value:
+    """A scalar zero of the element type of a tensor. Raises ModelError for anything else."""
+    if not isinstance(like.type, TensorType):
+        raise ModelError(f"a scan cannot stack {like.type}", maker.where)
+    dtype = like.type.dtype
+    zero = np.asarray("", object) if dtype is DType.STRING else np.zeros((), dtype.numpy)
+    return maker.builder.constant(zero, "nothing", dtype)
 
-    builder: GraphBuilder
-    where: Where
 
-    def add(self, op: Op, *inputs: Value, outputs: int = 1, bodies: tuple[Graph, ...] = ()) -> Value:
-        return self.several(op, inputs, outputs, bodies)[0]
+def _turned(maker: PlacedNodes, sequence: Value, length: Value) -> Value:
+    """The first `length` steps of a sequence in reverse order, then the others."""
+    steps = maker.add(Squeeze(), maker.add(Shape(start=0, end=1), sequence), maker.builder.ints([0], "axes"))
+    forwards = maker.add(Range(), maker.number(0), steps, maker.number(1))
+    last = maker.add(Sub(), length, maker.number(1))
+    order = maker.add(Choose(), maker.add(Less(), forwards, length), maker.add(Sub(), last, forwards), forwards)
+    return maker.add(Gather(), sequence, order)
 
-    def several(
-        self, op: Op, inputs: Sequence[Value | None], outputs: int, bodies: tuple[Graph, ...] = ()
-    ) -> tuple[Value, ...]:
-        return self.builder.add(op, inputs, outputs=outputs, bodies=bodies, where=self.where)
 
-    def number(self, number: int) -> Value:
-        return self.builder.constant(np.asarray(number, np.int64), f"number_{number}")
-
-    def nothing(self, like: Value) -> Value:
-        """A scalar zero of the element type of a tensor. Raises ModelError for anything else."""
-        if not isinstance(like.type, TensorType):
-            raise ModelError(f"a scan cannot stack {like.type}", self.where)
-        dtype = like.type.dtype
-        zero = np.asarray("", object) if dtype is DType.STRING else np.zeros((), dtype.numpy)
-        return self.builder.constant(zero, "nothing", dtype)
-
-    def turned(self, sequence: Value, length: Value) -> Value:
-        """The first `length` steps of a sequence in reverse order, then the others."""
-        steps = self.add(Squeeze(), self.add(Shape(start=0, end=1), sequence), self.builder.ints([0], "axes"))
-        forwards = self.add(Range(), self.number(0), steps, self.number(1))
-        last = self.add(Sub(), length, self.number(1))
-        order = self.add(Choose(), self.add(Less(), forwards, length), self.add(Sub(), last, forwards), forwards)
-        return self.add(Gather(), sequence, order)
-
-    def scan(self, draft: Draft, bodies: Bodies, outputs: int) -> tuple[Value, ...]:
-        op = Scan(
-            num_scan_inputs=draft.integer("num_scan_inputs", 0),
-            scan_input_directions=draft.ints("scan_input_directions"),
-            captured=len(bodies.captured),
-        )
-        return self.several(op, (*draft.inputs, *bodies.captured), outputs, bodies.graphs)
+def _scan(maker: PlacedNodes, draft: Draft, bodies: Bodies, outputs: int) -> tuple[Value, ...]:
+    op = Scan(
+        num_scan_inputs=draft.integer("num_scan_inputs", 0),
+        scan_input_directions=draft.ints("scan_input_directions"),
+        captured=len(bodies.captured),
+    )
+    return maker.several(op, (*draft.inputs, *bodies.captured), outputs, bodies.graphs)

@@ -79,11 +79,13 @@ class Scope:
         outside = self.outer.find(name)
         if outside is None or self.outer.builder is self.builder:
             return outside
-        value = self._names[name] = self._capture(name, outside, self.outer.builder)
+        value = self._names[name] = self.capture(name, outside)
         return value
 
-    def _capture(self, name: str, outside: Value, outer: GraphBuilder) -> Value:
+    def capture(self, name: str, outside: Value) -> Value:
         """An outer value inside this body: small known contents are repeated here, anything else is an operand."""
+        assert self.outer is not None
+        outer = self.outer.builder
         known = outer.known(outside)
         if known is not None and known.size <= SMALL_CONTENTS:
             dtype = outside.type.dtype if isinstance(outside.type, TensorType) else None
