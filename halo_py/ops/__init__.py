@@ -22,6 +22,7 @@ FAMILIES = (
     "normalization",
     "local_response",
     "recurrent",
+    "quantized_recurrent",
     "dropout",
     "random",
     "contraction",

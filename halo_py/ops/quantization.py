@@ -244,6 +244,13 @@ class DequantizeLinear(Op):
         yield Sample(cls(axis=0), (x[:, 0, :2].astype(np.int16), np.asarray([0.5, 2.5], np.float16)))
 
 
+def dynamic_parameters(x: Numbers) -> tuple[Numbers, Numbers]:
+    """The scale (float32) and zero point (uint8) that the extrema of float32 data, and zero, ask for."""
+    low, high = np.minimum(x.min(initial=0), np.float32(0)), np.maximum(x.max(initial=0), np.float32(0))
+    scale = np.asarray(1 if high == low else (high - low) / np.float32(255), np.float32)
+    return scale, np.asarray(np.clip(np.rint(-low / scale), 0, 255), np.uint8)
+
+
 @op("dynamic_quantize_linear", onnx="DynamicQuantizeLinear", since=11)
 class DynamicQuantizeLinear(Op):
     """uint8 with the scale and zero point that the extrema of the data (and zero) ask for; both are results."""
@@ -253,11 +260,9 @@ class DynamicQuantizeLinear(Op):
 
     def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
         x = args.array(0)
-        low, high = np.minimum(x.min(initial=0), np.float32(0)), np.maximum(x.max(initial=0), np.float32(0))
-        scale = np.asarray(1 if high == low else (high - low) / np.float32(255), np.float32)
-        zero = np.clip(np.rint(-low / scale), 0, 255)
-        y = to_quantized(np.divide(x, scale), np.asarray(zero, np.float32), DType.UINT8, 1)
-        return y, scale, np.asarray(zero, np.uint8)
+        scale, zero = dynamic_parameters(x)
+        y = to_quantized(np.divide(x, scale), zero.astype(np.float32), DType.UINT8, 1)
+        return y, scale, zero
 
     def tile_form(self, args: TileArgs) -> TileForm | Refusal:
         if has_no_elements(args):
@@ -268,8 +273,8 @@ class DynamicQuantizeLinear(Op):
         axes = tuple(range(rank))
         high, low = (phases.reduce("max", x, axes), phases.reduce("min", x, axes)) if rank else (x, x)
         ones = phases.shape(high)
-        scale = phases.map(_dynamic_scale(), [high, low], ones)
-        zero = phases.map(_dynamic_zero(), [low, scale], ones)
+        scale = phases.map(dynamic_scale_program(), [high, low], ones)
+        zero = phases.map(dynamic_zero_program(), [low, scale], ones)
         program = quantize_program(DType.FLOAT32, DType.FLOAT32, DType.UINT8, 1, has_zero=True)
         y = phases.map(program, [x, scale, zero], phases.shape(x))
         return phases.finish(args, y, scale, zero)
@@ -282,7 +287,7 @@ class DynamicQuantizeLinear(Op):
         yield Sample(cls(), (np.zeros((2, 2), np.float32),), outputs=3)
 
 
-def _dynamic_scale() -> ScalarProgram:
+def dynamic_scale_program() -> ScalarProgram:
     """(max(high, 0) - min(low, 0)) / 255, or 1 if that is 0; operands are high and low."""
     build = ProgramBuilder(2, DType.FLOAT32)
     reach = build.call("sub", build.call("max", 0, 0.0), build.call("min", 1, 0.0))
@@ -292,7 +297,7 @@ def _dynamic_scale() -> ScalarProgram:
     return build.finish(DType.FLOAT32)
 
 
-def _dynamic_zero() -> ScalarProgram:
+def dynamic_zero_program() -> ScalarProgram:
     """The rounded and limited -min(low, 0) / scale; operands are low and the scale."""
     build = ProgramBuilder(2, DType.FLOAT32)
     ratio = build.call("div", build.call("neg", build.call("min", 0, 0.0)), 1)

@@ -66,6 +66,9 @@ class Recurrent(Op):
     gates: ClassVar[int]
     default_activations: ClassVar[tuple[str, ...]]
     states: ClassVar[int] = 1
+    hidden_dim: ClassVar[int] = 2
+    """The dimension of the recurrence weights that is the number of hidden units."""
+    form_writer: ClassVar[type[RecurrentForm]] = RecurrentForm
 
     @property
     def directions(self) -> int:
@@ -89,7 +92,7 @@ class Recurrent(Op):
         recurrence = args.shape(2)
         hidden: Dim | None = self.hidden_size
         if hidden is None and recurrence is not None:
-            hidden = recurrence[2]
+            hidden = recurrence[self.hidden_dim]
         state = TensorType(type.dtype)
         if type.shape is None or hidden is None:
             return (state,) * (1 + self.states)
@@ -122,12 +125,12 @@ class Recurrent(Op):
             cell = Cell(
                 widen(args.array(2))[number].reshape(self.gates, hidden, hidden),
                 recurrence_bias,
-                self._peephole(args, number, hidden, x.dtype),
+                self.peephole(args, number, hidden, x.dtype),
                 self.direction_activations(number),
                 self.clip,
             )
             weighted = (x @ weights[number].T).reshape(steps, batch, self.gates, hidden) + input_bias
-            states = self._initial(args, number, batch, hidden, x.dtype)
+            states = self.initial_states(args, number, batch, hidden, x.dtype)
             for step in reversed(range(steps)) if self.reversed_direction(number) else range(steps):
                 valid = (step < lengths)[:, None]
                 after = self.cell(cell, weighted[step], states)
@@ -139,9 +142,10 @@ class Recurrent(Op):
         results = (y, *last)
         return tuple(np.ascontiguousarray(result).astype(array.dtype, copy=False) for result in results)[: args.outputs]
 
-    def _initial(
+    def initial_states(
         self, args: EvaluateArgs, number: int, batch: int, hidden: int, dtype: np.dtype[Any]
     ) -> tuple[Numbers, ...]:
+        """The states [batch, hidden] before the first step of direction `number`."""
         found: list[Numbers] = []
         for index in range(5, 5 + self.states):
             given = args.optional(index)
@@ -151,7 +155,8 @@ class Recurrent(Op):
                 found.append(widen(given)[:, number] if self.layout else widen(given)[number])
         return tuple(found)
 
-    def _peephole(self, args: EvaluateArgs, number: int, hidden: int, dtype: np.dtype[Any]) -> Numbers:
+    def peephole(self, args: EvaluateArgs, number: int, hidden: int, dtype: np.dtype[Any]) -> Numbers:
+        """The peephole weights [3, hidden] of direction `number`."""
         if self.states == 2 and args.has(7):
             return widen(args.array(7))[number].reshape(3, hidden)
         return np.zeros((3, hidden), dtype)
@@ -160,13 +165,14 @@ class Recurrent(Op):
         refusal = refuse_types(args)
         if refusal is not None:
             return refusal
-        writer = RecurrentForm(
+        writer = self.form_writer(
             args=args,
             gates=self.gates,
             states=self.states,
             directions=self.directions,
             layout=self.layout,
             clip=self.clip,
+            hidden=args.tensor(2).static_shape[self.hidden_dim],
         )
         for number in range(self.directions):
             self.direction_form(writer, writer.begin(number, self.reversed_direction(number)))

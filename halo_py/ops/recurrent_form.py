@@ -53,6 +53,7 @@ class RecurrentForm:
     directions: int
     layout: int
     clip: float | None
+    hidden: int
     form: FormBuilder = field(default_factory=FormBuilder)
     locals_: list[int | None] = field(default_factory=list[int | None])
     done: list[Operands] = field(default_factory=list[Operands])
@@ -68,7 +69,6 @@ class RecurrentForm:
         shape = self.args.tensor(X).static_shape
         self.steps, self.batch = (shape[1], shape[0]) if self.layout else (shape[0], shape[1])
         self.inputs = shape[2]
-        self.hidden = self.args.tensor(R).static_shape[2]
         self.dtype = self.args.tensor(X).dtype
         if self.has(LENGTHS):
             self.numbers = self.form.value(DType.INT32, (self.steps,))
@@ -89,14 +89,19 @@ class RecurrentForm:
 
     def begin(self, number: int, backwards: bool) -> Operands:
         """The weighted inputs of all steps and the initial states of direction `number`."""
-        weighted = self.form.value(self.dtype, (self.steps, self.batch, self.gates, self.hidden))
-        self.form.call(self._input_kernel(number), (self.operand(X), self.operand(W)), (weighted,))
+        weighted = self.weighted_inputs(number)
         states = tuple(self._initial_state(number, INITIAL + index) for index in range(self.states))
         shape = (self.batch, self.steps) if self.layout else (self.steps, self.batch)
         y = self.form.value(self.dtype, (*shape, self.hidden))
         operands = Operands(number, backwards, weighted, states, y)
         self.done.append(operands)
         return operands
+
+    def weighted_inputs(self, number: int) -> int:
+        """X times the weights of direction `number`, without bias: [steps, batch, gates, hidden]."""
+        weighted = self.form.value(self.dtype, (self.steps, self.batch, self.gates, self.hidden))
+        self.form.call(self._input_kernel(number), (self.operand(X), self.operand(W)), (weighted,))
+        return weighted
 
     def _input_kernel(self, number: int) -> Kernel:
         """[steps, batch, gates, hidden] = x [steps, batch, inputs] times weights [gates, hidden, inputs]."""

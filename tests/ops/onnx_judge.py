@@ -48,15 +48,7 @@ def one_node_model(sample: Sample, output_types: Sequence[DType], opset: int = O
         names.pop()
     results = [f"y{index}" for index in range(sample.outputs)]
     declaration = sample.op.declaration
-    schema = onnx.defs.get_schema(cast("str", declaration.onnx), opset, declaration.domain)
-    attributes: dict[str, Any] = {}
-    newest = onnx.defs.get_schema(cast("str", declaration.onnx), OPSETS[0], declaration.domain)
-    defaults = {entry.name: entry.default for entry in dataclasses.fields(sample.op)}
-    for name, value in sample.op.attributes().items():
-        if name in newest.attributes and name not in schema.attributes and value != defaults[name]:
-            raise NoJudgeError(f"opset {opset} has no attribute {name}")
-        if name in schema.attributes and value is not None:
-            attributes[name] = _attribute(value)
+    attributes = _attributes(sample, opset) if not declaration.domain else _changed_attributes(sample)
     node = helper.make_node(cast("str", declaration.onnx), names, results, domain=declaration.domain, **attributes)
     inputs: list[Any] = []
     initializers: list[Any] = []
@@ -74,9 +66,29 @@ def one_node_model(sample: Sample, output_types: Sequence[DType], opset: int = O
         for name, dtype in zip(results, output_types, strict=False)
     ]
     graph = helper.make_graph([node], "one_node", inputs, outputs, initializers)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    versions = {"": opset, declaration.domain: opset if not declaration.domain else 1}
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid(*entry) for entry in versions.items()])
     model.ir_version = 10
     return model
+
+
+def _attributes(sample: Sample, opset: int) -> dict[str, Any]:
+    """The attributes that the standard's operator of that opset has."""
+    declaration = sample.op.declaration
+    schema = onnx.defs.get_schema(cast("str", declaration.onnx), opset, declaration.domain)
+    newest = onnx.defs.get_schema(cast("str", declaration.onnx), OPSETS[0], declaration.domain)
+    changed = _changed_attributes(sample)
+    for name in changed:
+        if name in newest.attributes and name not in schema.attributes:
+            raise NoJudgeError(f"opset {opset} has no attribute {name}")
+    given = {name: value for name, value in sample.op.attributes().items() if value is not None}
+    return {name: _attribute(value) for name, value in given.items() if name in schema.attributes}
+
+
+def _changed_attributes(sample: Sample) -> dict[str, Any]:
+    """The attributes that differ from their defaults."""
+    defaults = {entry.name: entry.default for entry in dataclasses.fields(sample.op)}
+    return {name: value for name, value in sample.op.attributes().items() if value != defaults[name]}
 
 
 def _attribute(value: object) -> Any:
