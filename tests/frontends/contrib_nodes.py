@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from onnx import ModelProto, ValueInfoProto, helper, numpy_helper
 import halo_py
 import odla
 from halo_backends.ipu.driver import Loaded
+from halo_py.frontend import ImportOptions, load_model
+from halo_py.ir.verify import verify_graph
 from halo_py.types import DType
 from tests.frontends.onnx_models import Array, judge, random, untyped, write
 
@@ -52,11 +55,12 @@ class Call:
         pairs = enumerate(self.inputs)
         return {f"x{index}": value for index, value in pairs if value is not None and index not in self.constant}
 
-    def model(self, dynamic: bool = False) -> ModelProto:
-        """The one-node model; with `dynamic`, equal extents of inputs above 1 are one symbol."""
+    def model(self, free: Mapping[int, Sequence[str | None]] | None = None) -> ModelProto:
+        """The one-node model; `free` names dimensions of operands (None: as it is)."""
         results = [f"y{index}" if wanted else "" for index, wanted in enumerate(self.outputs)]
         node = helper.make_node(self.op, self.names, results, name="node", domain=self.domain, **self.attributes)
-        inputs = [_port(name, array, dynamic) for name, array in self.feeds.items()]
+        symbols = {f"x{index}": names for index, names in (free or {}).items()}
+        inputs = [_port(name, array, symbols.get(name, ())) for name, array in self.feeds.items()]
         outputs = [self._output(index, name) for index, name in enumerate(results) if name]
         pairs = [(index, value) for index, value in enumerate(self.inputs) if value is not None]
         constants = [numpy_helper.from_array(array, f"x{index}") for index, array in pairs if index in self.constant]
@@ -75,9 +79,19 @@ class Call:
         return [result[self.kept.get(index, ...)] for index, result in zip(numbers, results, strict=True)]
 
 
-def _port(name: str, array: Array, dynamic: bool) -> ValueInfoProto:
-    dims = [f"d{size}" if dynamic and size > 1 else size for size in array.shape]
+def _port(name: str, array: Array, symbols: Sequence[str | None]) -> ValueInfoProto:
+    dims = [symbol or size for symbol, size in zip_longest(symbols, array.shape)]
     return helper.make_tensor_value_info(name, DType.from_numpy(array.dtype).onnx_number, dims)
+
+
+def assert_free_dimensions_change_nothing(call: Call, free: Mapping[int, Sequence[str | None]], folder: Path) -> None:
+    """A model whose dimensions are not known when it is read computes the same."""
+    path = write(call.model(free), folder, "free.onnx")
+    graph = load_model(path, ImportOptions(keep_symbolic=True))
+    verify_graph(graph)
+    results = _run(odla.Computation.of(graph), call, device="reference")
+    for found, wanted in zip(call.cut(results), call.cut(judge(call.model(), call.feeds)), strict=True):
+        assert_close(found, wanted, call.tolerance, call.name)
 
 
 def results_by_device(call: Call, folder: Path) -> dict[str, list[Array]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto
 
-from tests.frontends.contrib_nodes import Call, assert_all_equal
+from tests.frontends.contrib_nodes import Call, assert_all_equal, assert_free_dimensions_change_nothing
 from tests.frontends.onnx_models import Array, judge, random
 
 _BATCH, _STEPS, _HEADS, _SIZE, _PAST = 2, 5, 2, 4, 3
@@ -175,3 +176,23 @@ def test_a_decoder_with_packed_operands(tmp_path: Path) -> None:
     expected = _heads("parts", *_ONE, *rest, outputs=_ALL[:3], **_SHARED)
     call = _heads("packed", np.concatenate(_ONE, axis=2), None, None, *rest, outputs=_ALL[:3], **_SHARED)
     assert_all_equal(call, tmp_path, judge(expected.model(), expected.feeds))
+
+
+_STEPS_FREE: list[str | None] = ["batch", "steps"]
+_CACHED: list[str | None] = ["batch", None, "cached"]
+
+
+@pytest.mark.parametrize("name", ["plain", "causal", "lengths", "keys-causal", "bias", "past-causal"])
+def test_batch_and_steps_of_attention_may_be_free(name: str, tmp_path: Path) -> None:
+    call = next(call for call in MERGED if call.name == f"Attention-{name}")
+    free: dict[int, list[str | None]] = {0: _STEPS_FREE, 3: ["batch"], 4: [None, "batch", None, "cached"]}
+    given = {index: names for index, names in free.items() if index < len(call.inputs)}
+    assert_free_dimensions_change_nothing(replace(call, constant=(1, 2)), given, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["causal-scores", "past", "past-causal", "buffer", "buffer-causal"])
+def test_batch_and_steps_of_separate_operands_may_be_free(name: str, tmp_path: Path) -> None:
+    call = next(call for call in SEPARATE if call.name == f"MultiHeadAttention-{name}")
+    free = {**dict.fromkeys(range(3), _STEPS_FREE), **dict.fromkeys((6, 7), _CACHED)}
+    given = {index: names for index, names in free.items() if index < len(call.inputs)}
+    assert_free_dimensions_change_nothing(call, given, tmp_path)

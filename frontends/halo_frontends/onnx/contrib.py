@@ -15,6 +15,8 @@ FAMILIES = (
     "contrib_embeddings",
     "contrib_attention",
     "contrib_fused",
+    "contrib_gqa",
+    "contrib_rotary",
     "contrib_transformer",
 )
 """Modules beside this one that declare expansions and refusals."""
