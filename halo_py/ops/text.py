@@ -1,17 +1,22 @@
-"""Ops on strings: they run on the host."""
+"""Ops on text: strings live on the host; what numbers stand for may be counted on tiles."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from importlib import import_module
+from math import prod
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from halo_py.errors import UnsupportedError, Where
-from halo_py.ir.op import EvaluateArgs, InferArgs, Op, RuntimeValue, Sample, op
+from halo_py.ir.op import EvaluateArgs, InferArgs, Op, RuntimeValue, Sample, TileArgs, op
+from halo_py.ir.space import WHOLE, Access, Affine, Axis, Kernel, Refusal, TileForm, VertexArgs
+from halo_py.ir.work import Count, MapWork, Work
 from halo_py.ops.dims import broadcast_shapes, unknown_dim
+from halo_py.ops.forms import EMPTY, has_no_elements, one_kernel
 from halo_py.types import Dim, DType, TensorType, Type
 
 Numbers = NDArray[Any]
@@ -157,7 +162,7 @@ class StringNormalizer(Op):
         yield Sample(cls("LOWER"), (days,))
 
 
-@op("tf_idf_vectorizer", onnx="TfIdfVectorizer", since=9, host_only="n-grams are looked up on the host")
+@op("tf_idf_vectorizer", onnx="TfIdfVectorizer", since=9)
 class TfIdfVectorizer(Op):
     """Counts of the known n-grams in each row, with gaps of up to `max_skip_count`, weighted as `mode` says."""
 
@@ -187,11 +192,16 @@ class TfIdfVectorizer(Op):
         return found
 
     def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
-        data, known = args.array(0), self._known()
+        data = args.array(0)
+        made = self.counted(data.reshape(-1, data.shape[-1]))
+        return (made.reshape(*data.shape[:-1], made.shape[-1]),)
+
+    def counted(self, rows: Numbers) -> Numbers:
+        """The results [rows, indexes] for rows of numbers or strings."""
+        known = self._known()
         size = max(self.ngram_indexes, default=-1) + 1
-        rows = data.reshape(-1, data.shape[-1]).tolist()
         made: Numbers = np.zeros((len(rows), size), np.float32)
-        for counts, row in zip(made, rows, strict=True):
+        for counts, row in zip(made, rows.tolist(), strict=True):
             for gram in self._grams(row):
                 if gram in known:
                     counts[self.ngram_indexes[known[gram]]] += 1
@@ -201,7 +211,30 @@ class TfIdfVectorizer(Op):
             scale: Numbers = np.ones(size, np.float32)
             scale[list(self.ngram_indexes)] = self.weights
             made = made * scale
-        return (made.reshape(*data.shape[:-1], size),)
+        return made
+
+    def tile_form(self, args: TileArgs) -> TileForm | Refusal:
+        data = args.tensor(0)
+        if data.dtype is DType.STRING:
+            return Refusal(STRINGS)
+        if has_no_elements(args):
+            return EMPTY
+        *batch, length = data.static_shape
+        rows, size = prod(batch), args.output_types[0].static_shape[-1]
+        kernel = Kernel(
+            (Axis("row", rows), Axis("index", size)),
+            (Access((rows, length), (Affine(((0, 1),)), WHOLE)),),
+            (Access((rows, size), (Affine(((0, 1),)), Affine(((1, 1),)))),),
+            (data.dtype,),
+            (DType.FLOAT32,),
+            CountGrams(self),
+        )
+        return one_kernel(args, kernel)
+
+    def comparisons(self, length: int) -> int:
+        """How many numbers of the pool and of a row of this length are compared for one index."""
+        lengths = range(self.min_gram_length, self.max_gram_length + 1)
+        return sum(number * length * (1 if number == 1 else self.max_skip_count + 1) for number in lengths)
 
     def _grams(self, row: list[Any]) -> Iterable[tuple[int | str, ...]]:
         for length in range(self.min_gram_length, self.max_gram_length + 1):
@@ -218,3 +251,21 @@ class TfIdfVectorizer(Op):
         yield Sample(cls(2, 5, 2, "TF", (0, 4), tuple(range(7)), pool), (row.reshape(2, 6),))
         weights = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
         yield Sample(cls(2, 1, 1, "TFIDF", (0, 4), tuple(range(7)), pool, None, weights), (row,))
+
+
+@dataclass(frozen=True, slots=True)
+class CountGrams:
+    """Axes (row, index): each vertex looks through its rows for the n-grams of its indexes."""
+
+    op: TfIdfVectorizer
+
+    @property
+    def name(self) -> str:
+        return "count_grams"
+
+    def work(self, extents: tuple[Count, ...], kernel: Kernel) -> Work:
+        compared = self.op.comparisons(kernel.reads[0].shape[-1])
+        return MapWork(extents[0] * extents[1] * compared, ("compare", "logic"), kernel.read_types[0].text, fused=True)
+
+    def compute(self, args: VertexArgs, kernel: Kernel) -> tuple[Numbers, ...]:
+        return (self.op.counted(args.reads[0])[:, args.low[1] : args.high[1]],)
