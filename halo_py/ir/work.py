@@ -169,6 +169,18 @@ class RandomWork:
 
 
 @dataclass(frozen=True, slots=True)
+class FourierWork:
+    """`lines` discrete Fourier transforms of `length` points each; `real`: of points, or to points, without imaginary
+    parts.
+    """
+
+    lines: Count
+    length: int
+    real: bool = False
+    element_type: ElementType = "float32"
+
+
+@dataclass(frozen=True, slots=True)
 class SumWork:
     """Several pieces of work of one vertex, one after another."""
 
@@ -187,5 +199,6 @@ Work = (
     | SortWork
     | SerialWork
     | RandomWork
+    | FourierWork
     | SumWork
 )

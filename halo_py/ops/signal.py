@@ -10,26 +10,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from halo_py.ir.op import EvaluateArgs, InferArgs, Op, RuntimeValue, Sample, TileArgs, op
-from halo_py.ir.space import Axis, FormBuilder, Refusal, TileForm
+from halo_py.ir.space import FormBuilder, Refusal, TileForm
 from halo_py.ops.dims import floor_divide, normalize_axis, unknown_dim
-from halo_py.ops.forms import EMPTY, declare_operands, has_no_elements
-from halo_py.ops.kernels.contract import ContractOperand, contract_kernel
-from halo_py.ops.kernels.convolve import ConvGeometry, conv_kernel
-from halo_py.ops.kernels.copy import permute_kernel, slice_kernel
-from halo_py.ops.kernels.fourier import fourier_kernel
-from halo_py.ops.phases import Phases
+from halo_py.ops.forms import EMPTY, declare_operands, given, has_no_elements
+from halo_py.ops.kernels.fourier import Transform, frames_kernel, lines_kernel
 from halo_py.ops.sampling import floats
-from halo_py.ops.scalar import single
+from halo_py.ops.scalar import widen
 from halo_py.types import Dim, DType, TensorType, Type, add_dims, scale_dim
 
 Numbers = NDArray[Any]
+Complex = NDArray[np.complexfloating[Any, Any]]
 
-LARGEST_BASIS = 1 << 24
-"""Elements of a transform's matrix; longer transforms are left to the host's FFT."""
+LARGEST_POINTS = 1 << 14
+"""Points of a transform on tiles: a tile holds a line and its transform."""
+LONG = Refusal("the transform is long: a tile does not hold it")
 
 
 def _scalar(contents: Numbers | None) -> int | None:
     return None if contents is None else int(contents.reshape(-1)[0])
+
+
+def _complex(signal: Numbers) -> Numbers:
+    """The last dimension, real parts or real and imaginary ones, as numbers."""
+    return signal[..., 0] + 1j * signal[..., 1] if signal.shape[-1] == 2 else signal[..., 0]
+
+
+def _half(bins: Complex, axis: int) -> Complex:
+    """The first half of the bins (and one); the others are their conjugates."""
+    return np.take(bins, range(bins.shape[axis] // 2 + 1), axis)
+
+
+def _parts(bins: Complex) -> Numbers:
+    """Real and imaginary parts in a new last dimension."""
+    return np.stack([np.real(bins), np.imag(bins)], axis=-1)
 
 
 @op("dft", onnx="DFT", since=20)
@@ -70,73 +83,52 @@ class DFT(Op):
     def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
         signal = args.array(0)
         axis = self._axis(args.optional(2), signal.ndim)
-        wide = signal.astype(np.float64)
-        values: Numbers = wide[..., 0] + 1j * wide[..., 1] if signal.shape[-1] == 2 else wide[..., 0]
+        values = _complex(widen(signal))
         length = _scalar(args.optional(1))
         if self.onesided and self.inverse:
-            made: Numbers = np.fft.irfft(values, length, axis)[..., np.newaxis]
-        else:
-            if self.onesided:
-                found = np.fft.rfft(values, length, axis)
-            else:
-                found = np.fft.ifft(values, length, axis) if self.inverse else np.fft.fft(values, length, axis)
-            made = np.stack([found.real, found.imag], axis=-1)
-        return (made.astype(signal.dtype),)
+            return (np.fft.irfft(values, length, axis)[..., np.newaxis].astype(signal.dtype),)
+        bins: Complex = np.fft.ifft(values, length, axis) if self.inverse else np.fft.fft(values, length, axis)
+        return (_parts(_half(bins, axis) if self.onesided else bins).astype(signal.dtype),)
 
     def tile_form(self, args: TileArgs) -> TileForm | Refusal:
         if has_no_elements(args):
             return EMPTY
         if any(args.has(number) and args.constant(number) is None for number in (1, 2)):
             return Refusal("the length and the axis must be constants")
-        signal, out = args.tensor(0), args.output_types[0]
+        signal, out = args.tensor(0), args.output_types[0].static_shape
         shape = signal.static_shape
         axis = self._axis(args.constant(2), len(shape))
-        inverse, onesided = bool(self.inverse), bool(self.onesided)
-        have = shape[axis]
-        length = _scalar(args.constant(1)) or (2 * (have - 1) if inverse and onesided else have)
-        used = min(have, length // 2 + 1 if inverse and onesided else length)
-        bins, parts = out.static_shape[axis], out.static_shape[-1]
-        sizes = (used, shape[-1], bins, parts)
-        if prod(sizes) > LARGEST_BASIS:
-            return Refusal("the transform is long: the host's FFT needs less work")
+        transform = Transform(
+            _scalar(args.constant(1)) or self._length(shape[axis]), bool(self.inverse), bool(self.onesided)
+        )
+        if transform.length > LARGEST_POINTS:
+            return LONG
+        read = transform.length // 2 + 1 if self.inverse and self.onesided else transform.length
         form = FormBuilder()
         source = declare_operands(form, args, skipped=(1, 2))[0]
         assert source is not None
-        if used < have:
-            kept = (*shape[:axis], used, *shape[axis + 1 :])
-            cut = form.value(signal.dtype, kept)
-            ones = (1,) * len(shape)
-            form.call(slice_kernel(shape, (0,) * len(shape), ones, kept, signal.dtype), (source,), (cut,))
-            source = cut
-        basis = form.value(DType.FLOAT32, sizes)
-        kernel = fourier_kernel(sizes, length, DType.FLOAT32, inverse=inverse, onesided=onesided, order=(0, 1, 2, 3))
-        form.call(kernel, (), (basis,))
-        made = form.value(out.dtype, out.static_shape)
-        outer, inner = prod(shape[:axis]), prod(shape[axis + 1 : -1])
-        extents = (("outer", outer), ("bin", bins), ("inner", inner), ("to", parts))
-        axes = (
-            *(Axis(name, size) for name, size in extents),
-            Axis("n", used, "reduce"),
-            Axis("part", shape[-1], "reduce"),
-        )
-        kernel = contract_kernel(
-            axes,
-            ContractOperand((outer, used, inner, shape[-1]), (0, 4, 2, 5), signal.dtype),
-            ContractOperand(sizes, (4, 5, 1, 3), DType.FLOAT32),
-            ContractOperand((outer, bins, inner, parts), (0, 1, 2, 3), out.dtype),
-            partials_type=DType.FLOAT32,
-        )
-        form.call(kernel, (source, basis), (made,))
+        lines = (prod(shape[:axis]), shape[axis], prod(shape[axis + 1 : -1]), shape[-1])
+        made = form.value(signal.dtype, out)
+        kernel = lines_kernel(lines, min(shape[axis], read), (out[axis], out[-1]), transform, signal.dtype)
+        form.call(kernel, (source,), (made,))
         return form.finish(made)
+
+    def _length(self, given: int) -> int:
+        """Points of the transform when no length is given."""
+        return 2 * (given - 1) if self.inverse and self.onesided else given
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:
         real, pair = floats(1, 2, 9, 1), floats(2, 2, 5, 3, 2)
         one = np.asarray(1, np.int64)
-        yield Sample(cls(), (real,), tolerance=2)
-        yield Sample(cls(onesided=1), (real, np.asarray(8, np.int64)), constant=(1,), tolerance=2)
-        yield Sample(cls(), (pair, np.asarray(7, np.int64), one), constant=(1, 2), tolerance=2)
-        yield Sample(cls(inverse=1), (pair, None, one), constant=(2,), tolerance=2)
+        yield Sample(cls(), (real,))
+        yield Sample(cls(onesided=1), (real, np.asarray(8, np.int64)), constant=(1,))
+        yield Sample(cls(), (pair, np.asarray(7, np.int64), one), constant=(1, 2))
+        yield Sample(cls(inverse=1), (pair, None, one), constant=(2,))
+        yield Sample(cls(inverse=1, onesided=1), (pair, None, one), constant=(2,))
+        yield Sample(cls(inverse=1), (pair, np.asarray(3, np.int64), one), constant=(1, 2))
+        yield Sample(cls(), (floats(4, 2, 6, 1, dtype=DType.FLOAT64),))
+        yield Sample(cls(), (floats(5, 2, 8, 1, dtype=DType.FLOAT16),))
 
 
 @op("stft", onnx="STFT", since=17)
@@ -176,14 +168,13 @@ class STFT(Op):
     def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
         signal, step, window = args.array(0), _scalar(args.array(1)) or 1, args.optional(2)
         frame = self._frame(None if window is None else window.shape, _scalar(args.optional(3)), signal.shape[1])
-        wide = signal.astype(np.float64)
-        values: Numbers = wide[..., 0] + 1j * wide[..., 1] if signal.shape[-1] == 2 else wide[..., 0]
+        values = _complex(widen(signal))
         starts = range(0, signal.shape[1] - frame + 1, step)
         frames = np.stack([values[:, start : start + frame] for start in starts], axis=1)
         if window is not None:
-            frames = frames * window.astype(np.float64)
-        found = np.fft.rfft(frames, axis=-1) if self.onesided else np.fft.fft(frames, axis=-1)
-        return (np.stack([found.real, found.imag], axis=-1).astype(signal.dtype),)
+            frames = frames * widen(window)
+        bins: Complex = np.fft.fft(frames, axis=-1)
+        return (_parts(_half(bins, 2) if self.onesided else bins).astype(signal.dtype),)
 
     def tile_form(self, args: TileArgs) -> TileForm | Refusal:
         if has_no_elements(args):
@@ -192,37 +183,32 @@ class STFT(Op):
         if step is None or (args.has(3) and args.constant(3) is None):
             return Refusal("the step and the frame length must be constants")
         signal, out = args.tensor(0), args.output_types[0].static_shape
-        batch, length, parts = signal.static_shape
+        batch, points, parts = signal.static_shape
         window = args.tensor(2).static_shape if args.has(2) else None
-        frame = self._frame(window, _scalar(args.constant(3)), length)
-        sizes = (frame, parts, out[2], 2)
-        if prod(sizes) > LARGEST_BASIS:
-            return Refusal("the frames are long: the host's FFT needs less work")
-        phases = Phases()
-        locals_ = phases.inputs(args, skip=(1, 3))
-        form, source = phases.form, locals_[0]
-        if parts > 1:
-            source = form.value(signal.dtype, (batch, parts, length))
-            form.call(permute_kernel(signal.static_shape, (0, 2, 1), signal.dtype), (locals_[0],), (source,))
-        weights = form.value(DType.FLOAT32, (out[2], 2, parts, frame))
-        basis = fourier_kernel(sizes, frame, DType.FLOAT32, inverse=False, onesided=False, order=(2, 3, 1, 0))
-        form.call(basis, (), (weights,))
-        if args.has(2):
-            weights = phases.map(single("mul", 2, DType.FLOAT32), [weights, locals_[2]], phases.shape(weights))
-        geometry = ConvGeometry(batch, 1, parts, out[2] * 2, (length,), (out[1],), (frame,), (step,), (1,), (0,))
-        columns = form.value(signal.dtype, (batch, out[2], 2, out[1]))
-        form.call(conv_kernel(geometry, (signal.dtype, DType.FLOAT32, signal.dtype)), (source, weights), (columns,))
+        transform = Transform(self._frame(window, _scalar(args.constant(3)), points), False, bool(self.onesided))
+        if transform.length > LARGEST_POINTS:
+            return LONG
+        form = FormBuilder()
+        operands = given(declare_operands(form, args, skipped=(1, 3)))
         made = form.value(signal.dtype, out)
-        form.call(permute_kernel(phases.shape(columns), (0, 3, 1, 2), signal.dtype), (columns,), (made,))
+        kernel = frames_kernel(
+            (batch, points, parts),
+            (out[0], out[1], out[2], out[3]),
+            step,
+            transform,
+            signal.dtype,
+            has_window=window is not None,
+        )
+        form.call(kernel, operands, (made,))
         return form.finish(made)
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:
         signal, step = floats(1, 2, 30, 1), np.asarray(5, np.int64)
         window = floats(2, 12, low=0.1, high=1.0)
-        yield Sample(cls(), (signal, step, window), constant=(1,), tolerance=4)
-        yield Sample(cls(onesided=0), (signal, step, None, np.asarray(8, np.int64)), constant=(1, 3), tolerance=4)
-        yield Sample(cls(onesided=0), (floats(3, 1, 20, 2), step, window), constant=(1,), tolerance=4)
+        yield Sample(cls(), (signal, step, window), constant=(1,))
+        yield Sample(cls(onesided=0), (signal, step, None, np.asarray(8, np.int64)), constant=(1, 3))
+        yield Sample(cls(onesided=0), (floats(3, 1, 20, 2), step, window), constant=(1,))
 
 
 @op("mel_weight_matrix", onnx="MelWeightMatrix", since=17, host_only="the matrix is made once, from five numbers")

@@ -17,6 +17,7 @@ from halo_py.ir.work import (
     CopyWork,
     Count,
     FillWork,
+    FourierWork,
     GatherWork,
     MapWork,
     PartialsWork,
@@ -79,6 +80,8 @@ def works(rng: np.random.Generator, size: int, kind: str) -> list[Work]:
         SortWork(**drawn("rows", "length", "kept"), element_type=kind),
         SerialWork(**drawn("rows", "steps"), element_type=kind),
         RandomWork(**drawn("elements"), distribution="normal", element_type=kind),
+        FourierWork(**drawn("lines"), length=60, element_type=kind),
+        FourierWork(**drawn("lines"), length=1021, real=True, element_type=kind),
         SumWork((FillWork(**drawn("elements")), CopyWork(**drawn("elements")))),
     ]
 
@@ -160,6 +163,7 @@ GROWING: list[tuple[Callable[[Count], Work], tuple[int, int], float]] = [
     (lambda n: CopyWork(n, 4), (1, 3000), 1),
     (lambda n: SortWork(4, n, n), (1, 1000), 1),
     (lambda n: RandomWork(n), (1, 3000), 1),
+    (lambda n: FourierWork(n, 100), (1, 300), 1),
 ]
 
 
@@ -254,6 +258,19 @@ def test_every_function_has_a_price_and_compositions_are_complete() -> None:
         for kind in ("float32", "float16", "int32", "bool"):
             assert (cycles(MapWork(100, (name,), kind), chip()) > 0).all()
     assert {part for parts in COMPOSED.values() for part in parts} <= FUNCTIONS.keys()
+
+
+def test_transforms_cost_less_than_products_with_their_matrix() -> None:
+    """A transform of n points takes n log n steps, whatever n's factors; powers of two are the cheapest."""
+    for length in (256, 1000, 4096, 4099):
+        fast = cycles(FourierWork(600, length), chip())[1]
+        matrix = cycles(ContractionWork(1, 1, 600, 2 * length, 2 * length), chip())[1]
+        assert fast < matrix
+        operations = 600 * 5 * length * np.log2(length)
+        assert fast > operations / 2  # two float32 operations a cycle
+    assert cycles(FourierWork(6, 4096), chip())[1] < cycles(FourierWork(6, 4095), chip())[1]
+    assert cycles(FourierWork(6, 4099), chip())[1] < 40 * cycles(FourierWork(6, 4096), chip())[1]
+    assert cycles(FourierWork(6, 512, real=True), chip())[1] < cycles(FourierWork(6, 512), chip())[1]
 
 
 def test_grains_and_peaks() -> None:

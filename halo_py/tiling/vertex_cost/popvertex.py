@@ -12,6 +12,7 @@ from halo_py.ir.work import (
     ContractionWork,
     CopyWork,
     FillWork,
+    FourierWork,
     GatherWork,
     MapWork,
     PartialsWork,
@@ -27,6 +28,7 @@ from halo_py.targets import Chip
 from halo_py.tiling.vertex_cost.arithmetic import Cycles
 from halo_py.tiling.vertex_cost.contraction import contraction_cycles, contraction_variant
 from halo_py.tiling.vertex_cost.elementwise import map_cycles
+from halo_py.tiling.vertex_cost.fourier import fourier_cycles
 from halo_py.tiling.vertex_cost.gather import gather_cycles
 from halo_py.tiling.vertex_cost.movement import copy_cycles, fill_cycles
 from halo_py.tiling.vertex_cost.pooling import window_cycles
@@ -62,6 +64,8 @@ class PopVertex:
                 return serial_cycles(work, chip)
             case RandomWork():
                 return random_cycles(work, chip)
+            case FourierWork():
+                return fourier_cycles(work, chip)
             case SumWork():
                 return reduce(np.add, (self.cycles(part, chip) for part in work.parts), np.zeros(3))
             case _:
