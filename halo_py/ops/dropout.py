@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import numpy as np
 
 from halo_py.ir.op import EvaluateArgs, InferArgs, Op, RuntimeValue, Sample, TileArgs, op
 from halo_py.ir.space import Refusal, TileForm
 from halo_py.ops.phases import Phases
+from halo_py.ops.random import generator
 from halo_py.ops.sampling import floats
 from halo_py.ops.scalar import ScalarProgram, constant_step, widen
 from halo_py.ops.scalar_op import refuse_types
@@ -21,8 +23,12 @@ DEFAULT_RATIO = 0.5
 class Dropout(Op):
     """The operand itself; in training mode (operand 2) elements are zeroed with probability `ratio` (operand 1).
 
-    Result 1 is the mask of elements that are kept. Without a seed the seed is 0, so that runs repeat.
+    Result 1 is the mask of elements that are kept, drawn by the generator of the random ops. Without a seed the seed
+    is 0, so that runs repeat.
     """
+
+    TRAINING: ClassVar[int] = 2
+    """The operand that turns training mode on."""
 
     seed: int | None = None
 
@@ -35,20 +41,21 @@ class Dropout(Op):
     def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
         array = args.array(0)
         ratio = float(widen(args.array(1)).reshape(())) if args.has(1) else DEFAULT_RATIO
-        training = bool(args.array(2).reshape(())) if args.has(2) else False
+        training = bool(args.array(self.TRAINING).reshape(())) if args.has(self.TRAINING) else False
         if not training or ratio == 0:
             return (array, np.ones(array.shape, np.bool_))[: args.outputs]
-        mask = np.random.default_rng(self.seed or 0).uniform(size=array.shape) >= ratio
+        mask = generator(self.seed).uniform(0, 1, array.shape) >= ratio
         x = widen(array)
-        kept = np.where(mask, x / np.asarray(1 - ratio, x.dtype), 0)
+        with np.errstate(all="ignore"):
+            kept = np.where(mask, x / np.asarray(1 - ratio, x.dtype), 0)
         return (kept.astype(array.dtype), mask)[: args.outputs]
 
     def tile_form(self, args: TileArgs) -> TileForm | Refusal:
         refusal = refuse_types(args)
         if refusal is not None:
             return refusal
-        training = args.constant(2)
-        if args.has(2) and (training is None or bool(training.reshape(()))):
+        training = args.constant(self.TRAINING)
+        if args.has(self.TRAINING) and (training is None or bool(training.reshape(()))):
             return Refusal("dropout in training mode draws random numbers, which the host does")
         phases = Phases()
         x = phases.inputs(args, skip=(1, 2))[0]
@@ -65,4 +72,5 @@ class Dropout(Op):
         yield Sample(cls(), (floats(0, 3, 7),))
         yield Sample(cls(), (floats(1, 2, 5), ratio), outputs=2, constant=(1,))
         yield Sample(cls(), (floats(2, 4, dtype=DType.FLOAT16), None, np.asarray(False)), outputs=2, constant=(2,))
+        yield Sample(cls(seed=5), (floats(4, 3, 9), ratio, training), outputs=2)
         yield Sample(cls(seed=3), (floats(3, 2, 5), np.asarray(0, np.float32), training), outputs=2)

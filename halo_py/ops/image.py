@@ -13,11 +13,11 @@ from halo_py.ir.op import EvaluateArgs, InferArgs, Op, RuntimeValue, Sample, Til
 from halo_py.ir.space import FormBuilder, Refusal, TileForm
 from halo_py.ops.dims import axis_indices, normalize_axes, unknown_dim
 from halo_py.ops.forms import EMPTY, declare_operands, given
-from halo_py.ops.interpolation import ResizeTable, matrix
+from halo_py.ops.interpolation import USES_LENGTH, ResizeTable, matrix
 from halo_py.ops.kernels.table import from_wide, table_kernel
 from halo_py.ops.sampling import axes as ints
 from halo_py.ops.sampling import floats, numbers
-from halo_py.types import Dim, DType, TensorType, Type, divide_dim, scale_dim
+from halo_py.types import Dim, DType, Shape, TensorType, Type, divide_dim, scale_dim
 
 Numbers = NDArray[Any]
 
@@ -76,15 +76,18 @@ class Resize(Op):
         """The axes that change and how."""
         axes = tuple(range(len(shape))) if self.axes is None else normalize_axes(self.axes, len(shape))
         extents = [shape[axis] for axis in axes]
+        lengths: list[float] | None = None
         if scales is not None and scales.size:
             factors = [float(scale) for scale in scales]
             outs = [floor(size * scale) for size, scale in zip(extents, factors, strict=True)]
+            lengths = _lengths(extents, factors)
         elif sizes is not None:
             outs = [int(size) for size in sizes]
             factors = [float(np.float32(out) / np.float32(size)) for out, size in zip(outs, extents, strict=True)]
             if self.keep_aspect_ratio_policy != "stretch":
                 factor, outs = _kept_aspect(extents, outs, self.keep_aspect_ratio_policy)
                 factors = [factor] * len(outs)
+                lengths = _lengths(extents, factors)
         else:
             raise ValueError("neither scales nor sizes are given")
         crop = self.coordinate_transformation_mode == "tf_crop_and_resize"
@@ -95,10 +98,11 @@ class Resize(Op):
             bounds = (0.0, 1.0)
             if crop and roi is not None and roi.size:
                 bounds = (float(roi[number]), float(roi[len(axes) + number]))
-            found.append((axis, self._table(extents[number], outs[number], factors[number], bounds)))
+            length = float(outs[number]) if lengths is None else lengths[number]
+            found.append((axis, self._table(extents[number], outs[number], factors[number], length, bounds)))
         return found
 
-    def _table(self, size: int, out: int, scale: float, roi: tuple[float, float]) -> ResizeTable:
+    def _table(self, size: int, out: int, scale: float, length: float, roi: tuple[float, float]) -> ResizeTable:
         return ResizeTable(
             self.mode,
             self.coordinate_transformation_mode,
@@ -106,11 +110,30 @@ class Resize(Op):
             size,
             out,
             scale,
+            length,
             roi,
             self.cubic_coeff_a,
             bool(self.exclude_outside) and self.mode == "cubic",
             bool(self.antialias),
         )
+
+    def may_have_fractional_lengths(self, shape: Shape | None, scales: Numbers | None) -> bool:
+        """Whether coordinates may depend on a length, made by scaling, that is not a whole number.
+
+        `scales` is None where they are not known before the run.
+        """
+        if self.coordinate_transformation_mode not in USES_LENGTH:
+            return False
+        if scales is None or shape is None:
+            return True
+        axes = tuple(range(len(shape))) if self.axes is None else normalize_axes(self.axes, len(shape))
+        for axis, scale in zip(axes, scales.tolist(), strict=False):
+            dim = shape[axis]
+            if not float(scale).is_integer() and not (
+                isinstance(dim, int) and _lengths([dim], [scale])[0].is_integer()
+            ):
+                return True
+        return False
 
     def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
         data = args.array(0)
@@ -193,6 +216,11 @@ def _scaled(args: InferArgs, dim: Dim, scale: float, axis: int) -> Dim:
         return scale_dim(dim, int(scale))
     part = divide_dim(dim, round(1 / scale)) if scale > 0 and 1 / scale == round(1 / scale) else None
     return unknown_dim(args, f"dim{axis}") if part is None else part
+
+
+def _lengths(extents: Sequence[int], scales: Sequence[float]) -> list[float]:
+    """Scaled lengths as ONNX's coordinates count them: in float32, not rounded down."""
+    return [float(np.float32(size) * np.float32(scale)) for size, scale in zip(extents, scales, strict=True)]
 
 
 def _kept_aspect(extents: Sequence[int], sizes: Sequence[int], policy: str) -> tuple[float, list[int]]:

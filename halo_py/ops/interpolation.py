@@ -26,9 +26,16 @@ def linear_weight(distance: Numbers) -> Numbers:
     return np.clip(1 - np.abs(distance), 0, 1)
 
 
+USES_LENGTH = ("align_corners", "tf_crop_and_resize")
+"""Coordinate transformations in which the length of the result counts."""
+
+
 @dataclass(frozen=True, slots=True)
 class ResizeTable:
-    """How one dimension is resized (the attributes of ONNX's Resize)."""
+    """How one dimension of `size` is resized to `out` (the attributes of ONNX's Resize).
+
+    `length`: the length of the result that coordinates count with, a fraction where `out` is rounded down.
+    """
 
     mode: str
     coordinates: str
@@ -36,6 +43,7 @@ class ResizeTable:
     size: int
     out: int
     scale: float
+    length: float
     roi: tuple[float, float] = (0.0, 1.0)
     cubic_a: float = -0.75
     exclude_outside: bool = False
@@ -45,7 +53,7 @@ class ResizeTable:
         """The input coordinate of every output position, in float32 like the scales."""
         x = np.arange(self.out, dtype=np.float32)
         scale, half = np.float32(self.scale), np.float32(0.5)
-        length = np.float32(self.size - 1)
+        last, steps = np.float32(self.size - 1), np.float32(self.length) - np.float32(1)
         match self.coordinates:
             case "half_pixel":
                 return (x + half) / scale - half
@@ -56,14 +64,14 @@ class ResizeTable:
             case "pytorch_half_pixel":
                 return (x + half) / scale - half if self.out > 1 else np.zeros_like(x)
             case "align_corners":
-                return x * length / np.float32(self.out - 1) if self.out > 1 else np.zeros_like(x)
+                return x * last / steps if self.length != 1 else np.zeros_like(x)
             case "asymmetric":
                 return x / scale
             case "tf_crop_and_resize":
                 start, end = (np.float32(bound) for bound in self.roi)
-                if self.out == 1:
-                    return np.full_like(x, half * (start + end) * length)
-                return start * length + x * ((end - start) * length / np.float32(self.out - 1))
+                if self.length == 1:
+                    return np.full_like(x, half * (start + end) * last)
+                return start * last + x * ((end - start) * last / steps)
             case other:
                 raise ValueError(f"unknown coordinate_transformation_mode {other!r}")
 

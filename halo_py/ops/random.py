@@ -1,14 +1,13 @@
 """Seeded random generators. The host runs them, and no pass folds them.
 
-A seed gives the same numbers on every run and device; without one the seed is 0. ONNX leaves the generator open: these
-are NumPy's (PCG64), drawn in float32 or, for float64 results, in float64.
+A seed gives the same numbers on every run and device; without one the seed is 0. ONNX leaves the generator open: this
+is the one of its reference evaluator, NumPy's legacy generator (MT19937).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,18 +15,25 @@ from numpy.typing import NDArray
 from halo_py.ir.op import EvaluateArgs, InferArgs, Op, RuntimeValue, Sample, op
 from halo_py.ops.sampling import floats
 from halo_py.ops.scalar import widen
+from halo_py.ops.scalar_functions import compute_dtype
 from halo_py.types import DType, TensorType, Type
 
 HOST_DRAWS = "random numbers are drawn by the host, so that a seed means the same everywhere"
 
 
-def generator(seed: float | None) -> np.random.Generator:
-    """The generator of a seed; ONNX's seeds are floats, of which every bit counts."""
-    return np.random.default_rng(int(np.float64(seed or 0.0).view(np.uint64)))
+def generator(seed: float | None) -> np.random.RandomState:
+    """NumPy's legacy generator of a seed without its fraction. Seeds that NumPy does not take go by their bits."""
+    number = 0.0 if seed is None else seed
+    if 0 <= number < 1 << 32:
+        return np.random.RandomState(int(number))
+    bits = int(np.float64(number).view(np.uint64))
+    return np.random.RandomState([bits & 0xFFFFFFFF, bits >> 32])
 
 
-def _draw_type(dtype: DType) -> np.dtype[Any]:
-    return np.dtype(np.float64 if dtype is DType.FLOAT64 else np.float32)
+def _placed(drawn: NDArray[np.float64], dtype: DType, factor: float, offset: float) -> NDArray[np.generic]:
+    """Numbers times a factor plus an offset, in the arithmetic of their type."""
+    wide = drawn.astype(compute_dtype(dtype))
+    return (wide * wide.dtype.type(factor) + wide.dtype.type(offset)).astype(dtype.numpy)
 
 
 @dataclass(frozen=True)
@@ -37,9 +43,7 @@ class _Normal(Op):
     seed: float | None = None
 
     def _draw(self, shape: tuple[int, ...], dtype: DType) -> NDArray[np.generic]:
-        kind = _draw_type(dtype)
-        drawn = generator(self.seed).standard_normal(shape) * self.scale + self.mean
-        return np.asarray(drawn, kind).astype(dtype.numpy)
+        return _placed(generator(self.seed).standard_normal(shape), dtype, self.scale, self.mean)
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,7 @@ class _Uniform(Op):
     seed: float | None = None
 
     def _draw(self, shape: tuple[int, ...], dtype: DType) -> NDArray[np.generic]:
-        kind = _draw_type(dtype)
-        drawn = generator(self.seed).random(shape) * (self.high - self.low) + self.low
-        return np.asarray(drawn, kind).astype(dtype.numpy)
+        return _placed(generator(self.seed).random_sample(shape), dtype, self.high - self.low, self.low)
 
 
 def _checked_float(dtype: DType, args: InferArgs) -> DType:
@@ -76,8 +78,8 @@ class RandomNormal(_Normal):
     @classmethod
     def samples(cls) -> Iterable[Sample]:
         yield Sample(cls(shape=(3, 7), seed=1.5), ())
-        yield Sample(cls(shape=(2, 3, 4), mean=2.0, scale=0.5, dtype=DType.FLOAT16), ())
-        yield Sample(cls(shape=(5,), dtype=DType.FLOAT64, seed=-3.0), ())
+        yield Sample(cls(shape=(2, 3, 4), mean=2.0, scale=0.5, dtype=DType.FLOAT16, seed=2.0), ())
+        yield Sample(cls(shape=(5,), dtype=DType.FLOAT64, seed=7.0), ())
 
 
 @op("random_uniform", onnx="RandomUniform", since=22, host_only=HOST_DRAWS)
@@ -96,8 +98,8 @@ class RandomUniform(_Uniform):
     @classmethod
     def samples(cls) -> Iterable[Sample]:
         yield Sample(cls(shape=(3, 7), seed=1.5), ())
-        yield Sample(cls(shape=(2, 3, 4), low=-2.0, high=5.0, dtype=DType.FLOAT16), ())
-        yield Sample(cls(shape=(5,), dtype=DType.FLOAT64, seed=-3.0), ())
+        yield Sample(cls(shape=(2, 3, 4), low=-2.0, high=5.0, dtype=DType.FLOAT16, seed=2.0), ())
+        yield Sample(cls(shape=(5,), dtype=DType.FLOAT64, seed=7.0), ())
 
 
 class _Like:
@@ -128,7 +130,7 @@ class RandomNormalLike(_Normal, _Like):
     @classmethod
     def samples(cls) -> Iterable[Sample]:
         yield Sample(cls(seed=1.5), (floats(0, 3, 7),))
-        yield Sample(cls(dtype=DType.FLOAT16, mean=1.0), (floats(1, 2, 3, 4),))
+        yield Sample(cls(dtype=DType.FLOAT16, mean=1.0, seed=3.0), (floats(1, 2, 3, 4),))
         yield Sample(cls(dtype=DType.FLOAT32, scale=2.0), (np.zeros((5,), np.int64),))
 
 
@@ -148,7 +150,7 @@ class RandomUniformLike(_Uniform, _Like):
     @classmethod
     def samples(cls) -> Iterable[Sample]:
         yield Sample(cls(seed=1.5), (floats(0, 3, 7),))
-        yield Sample(cls(dtype=DType.FLOAT16, low=-1.0), (floats(1, 2, 3, 4),))
+        yield Sample(cls(dtype=DType.FLOAT16, low=-1.0, seed=4.0), (floats(1, 2, 3, 4),))
         yield Sample(cls(dtype=DType.FLOAT32, high=9.0), (np.zeros((5,), np.int64),))
 
 
@@ -165,13 +167,14 @@ class Bernoulli(Op):
 
     def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
         probability = args.array(0)
-        drawn = generator(self.seed).random(probability.shape) < widen(probability)
+        chances = np.nan_to_num(np.clip(widen(probability).astype(np.float64), 0, 1))
+        drawn = generator(self.seed).binomial(1, chances)
         return (np.asarray(drawn).astype((self.dtype or DType.from_numpy(probability.dtype)).numpy),)
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:
         yield Sample(cls(seed=2.0), (floats(0, 3, 7, low=0, high=1),))
-        yield Sample(cls(dtype=DType.BOOL), (floats(1, 2, 3, 4, low=0, high=1),))
+        yield Sample(cls(dtype=DType.BOOL, seed=0.0), (floats(1, 2, 3, 4, low=0, high=1),))
         yield Sample(cls(dtype=DType.INT32), (np.asarray([0.0, 1.0, 0.0], np.float16),))
 
 
@@ -196,7 +199,7 @@ class Multinomial(Op):
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))
         cumulative = np.cumsum(weights, axis=1) / weights.sum(axis=1, keepdims=True)
         cumulative[:, -1] = 1.0
-        drawn = generator(self.seed).random((logits.shape[0], self.sample_size))
+        drawn = generator(self.seed).random_sample((logits.shape[0], self.sample_size))
         found = (drawn[:, :, None] >= cumulative[:, None, :]).sum(axis=2)
         return (np.asarray(found).astype(self.dtype.numpy),)
 

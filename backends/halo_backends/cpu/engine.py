@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from halo_backends.cpu.departures import why_not_here
 from halo_backends.cpu.runtime import RefusedError
 from halo_backends.cpu.segments import Segment, cut
 from halo_backends.cpu.session import NodeFailedError, Session, open_session, refusal
 from halo_py.evaluate import evaluate_graph
 from halo_py.ir.encode import structural_key
-from halo_py.onnx_export import why_not
 from odla.driver import Refused
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def compile_graph(graph: Graph, threads: int | None = None) -> CpuProgram:
 
 def _plan(graph: Graph, known: Mapping[Node, str], threads: int | None) -> Plan:
     """Steps for a graph of which some nodes are known to be refused."""
-    refused = {node: reason for node in graph.nodes if (reason := why_not_here(node)) is not None}
+    refused = {node: reason for node in graph.nodes if (reason := why_not_here(node, graph.constants)) is not None}
     refused.update(known)
     if not refused and graph.nodes:
         try:
@@ -148,29 +148,13 @@ class _Probes:
         return {node: reason for node in nodes if (reason := self._reason(node)) is not None}
 
     def _reason(self, node: Node) -> str | None:
-        reason = why_not_here(node)
+        reason = why_not_here(node, self.constants)
         if reason is not None:
             return reason
         key = structural_key(node, self.constants)
         if key not in self._known:
             self._known[key] = refusal(node, self.constants)
         return self._known[key]
-
-
-def why_not_here(node: Node) -> str | None:
-    """Why the node, or something inside its nested graphs, cannot go to ONNX Runtime whatever it says."""
-    for found in (node, *(inner for body in node.bodies for inner in body.walk())):
-        reason = why_not(found) or _other_meaning(found)
-        if reason is not None:
-            return reason
-    return None
-
-
-def _other_meaning(node: Node) -> str | None:
-    """Why ONNX Runtime's result is known to differ from what the ONNX standard says."""
-    if node.op.kind == "max_unpool" and len(node.inputs) > 2:
-        return "ONNX Runtime counts the indices in the given output shape, ONNX in the inferred one"
-    return None
 
 
 def probe(graph: Graph) -> tuple[Refused, ...]:

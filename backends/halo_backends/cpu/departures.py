@@ -1,0 +1,80 @@
+"""What is not left to ONNX Runtime: nodes that ONNX cannot express, and those whose values ONNX Runtime gets wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from halo_py.onnx_export import why_not
+from halo_py.ops.dropout import Dropout
+from halo_py.ops.image import Resize
+from halo_py.types import DType, TensorType
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from halo_py.ir.graph import Node, Value
+
+    Array = NDArray[np.generic]
+    Constants = Mapping[Value, Array]
+
+_OTHER_SEEDS = "ONNX Runtime draws other random numbers, of its own generator"
+
+
+def why_not_here(node: Node, constants: Constants) -> str | None:
+    """Why the node, or something inside its nested graphs, cannot go to ONNX Runtime whatever that says."""
+    for found, known in _with_nested(node, constants):
+        reason = why_not(found) or _departure(found, known)
+        if reason is not None:
+            return reason
+    return None
+
+
+def _with_nested(node: Node, constants: Constants) -> Iterator[tuple[Node, Constants]]:
+    """The node and those of its nested graphs, each with the constants of its graph."""
+    yield node, constants
+    for body in node.bodies:
+        for inner in body.nodes:
+            yield from _with_nested(inner, body.constants)
+
+
+def _departure(node: Node, constants: Constants) -> str | None:
+    """Why ONNX Runtime's result is known to differ from what the ONNX standard, or its reference, says."""
+    match node.op.kind:
+        case "max_unpool" if len(node.inputs) > 2:
+            return "ONNX Runtime counts the indices in the given output shape, ONNX in the inferred one"
+        case "resize":
+            return _resize(node, constants)
+        case "dft" | "stft" if _dtype(_operand(node, 0)) is not DType.FLOAT64:
+            return "ONNX Runtime's transforms lose digits with every point that they add up"
+        case "dropout" if _trains(node, constants):
+            return _OTHER_SEEDS
+        case _:
+            return _OTHER_SEEDS if node.op.declaration.family == "random" else None
+
+
+def _operand(node: Node, index: int) -> Value | None:
+    return node.inputs[index] if index < len(node.inputs) else None
+
+
+def _dtype(value: Value | None) -> DType | None:
+    return value.type.dtype if value is not None and isinstance(value.type, TensorType) else None
+
+
+def _trains(node: Node, constants: Constants) -> bool:
+    """Whether a dropout may draw numbers."""
+    training = _operand(node, Dropout.TRAINING)
+    known = None if training is None else constants.get(training)
+    return training is not None and (known is None or bool(known.reshape(())))
+
+
+def _resize(node: Node, constants: Constants) -> str | None:
+    assert isinstance(node.op, Resize)
+    data, scales = _operand(node, 0), _operand(node, 2)
+    if scales is None or data is None or not isinstance(data.type, TensorType):
+        return None
+    if node.op.may_have_fractional_lengths(data.type.shape, constants.get(scales)):
+        return "ONNX Runtime aligns corners by whole lengths, ONNX by the length that the scale gives"
+    return None
