@@ -10,6 +10,9 @@ from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from typing import Any, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from halo_py.errors import ModelError, ShapeError, UnsupportedError, UsageError, Where
 from halo_py.frontend import ImportOptions, RefusedOp
 from halo_py.ir.op import Op
@@ -185,6 +188,45 @@ def resolve_inputs(
     if not options.keep_symbolic:
         _demand_static(result, _batch_name(dims.values()), file)
     return result
+
+
+def given_value(entry: DeclaredInput, options: ImportOptions, file: str) -> NDArray[Any]:
+    """The contents of an input that the user fixed: those given, or the number given in every element.
+
+    Raises UsageError if they do not fit.
+    """
+    value = options.values[entry.name]
+    if isinstance(value, np.ndarray):
+        return _given_array(entry, value, file)
+    shape = options.shapes.get(entry.name)
+    if shape is None:
+        shape = tuple(dim if isinstance(dim, int) else 1 for dim in entry.dims or ())
+    try:
+        if entry.dtype is DType.STRING:
+            return np.full(shape, str(value), object)
+        if isinstance(value, str) or (entry.dtype.is_integer and int(value) != value):
+            raise ValueError
+        return np.full(shape, value).astype(entry.dtype.numpy)
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"--value: {value!r} does not fit input {entry.name!r} of type {entry.dtype.text}", Where(file)
+        ) from None
+
+
+def _given_array(entry: DeclaredInput, contents: NDArray[Any], file: str) -> NDArray[Any]:
+    dims = entry.dims
+    fits = dims is None or (
+        len(dims) == contents.ndim
+        and all(not isinstance(dim, int) or dim in (-1, size) for dim, size in zip(dims, contents.shape, strict=True))
+    )
+    wanted = entry.dtype.numpy
+    if fits and np.can_cast(contents.dtype, wanted, "same_kind"):
+        return contents.astype(wanted, copy=False)
+    shape = "?" if dims is None else list(dims)
+    found = f"{contents.dtype}{list(contents.shape)}"
+    raise UsageError(
+        f"--value: contents {found} do not fit input {entry.name!r} of type {entry.dtype.text}{shape}", Where(file)
+    )
 
 
 def _check_names(inputs: Sequence[DeclaredInput], options: ImportOptions, file: str, known: Iterable[str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import numpy as np
 from numpy.typing import NDArray
 
-from halo_frontends.onnx.wire import map_file
+from halo_frontends.mapped import map_file
 from halo_py.errors import ModelError, Where
 
 

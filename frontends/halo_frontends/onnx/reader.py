@@ -7,12 +7,11 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from halo_frontends.importer import DeclaredInput, Refusals, resolve_inputs
+from halo_frontends.importer import DeclaredInput, Refusals, given_value, resolve_inputs
 from halo_frontends.onnx.attributes import declared_dims, read_dtype, read_type
+from halo_frontends.onnx.cut import cut
 from halo_frontends.onnx.expansions import expansion, refusal
 from halo_frontends.onnx.functions import (
     DEFAULT_DOMAIN,
@@ -28,7 +27,7 @@ from halo_frontends.onnx.scope import Scope
 from halo_frontends.onnx.tensors import TensorReader
 from halo_frontends.onnx.upgrade import RULES
 from halo_frontends.onnx.wire import ParsedModel, broken_text, parse_model
-from halo_py.errors import ModelError, UnsupportedError, UsageError, Where
+from halo_py.errors import ModelError, UnsupportedError, Where
 from halo_py.frontend import ImportOptions, ModelFacts, Port
 from halo_py.ir.builder import GraphBuilder
 from halo_py.ir.graph import Graph, Value
@@ -37,8 +36,6 @@ from halo_py.ops import load_ops
 from halo_py.types import DType, TensorType, Type
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from halo_frontends.onnx.proto import GraphProto, NodeProto, TensorProto, ValueInfoProto
 
 _OLDEST_OPSET, _NEWEST_OPSET = 1, 28
@@ -115,6 +112,8 @@ def _text_checked(parsed: ParsedModel) -> Generator[None]:
 
 def _load(parsed: ParsedModel, options: ImportOptions) -> Graph:
     model, file = parsed.proto, str(parsed.path)
+    if options.inputs or options.outputs:
+        cut(model.graph, options, file)
     functions = Functions(model)
     if functions.unfolded(all_nodes(model.graph.node)) > MOST_NODES:
         raise ModelError(f"its functions unfold into more than {MOST_NODES} nodes", Where(file))
@@ -163,7 +162,7 @@ def _add_inputs(scope: Scope, graph: GraphProto, options: ImportOptions, file: s
     declared = {entry.name: entry for entry in tensors}
     for entry in entries:
         if entry.name in options.values:
-            contents = _given_value(declared[entry.name], options, file)
+            contents = given_value(declared[entry.name], options, file)
             scope.bind(entry.name, scope.builder.constant(contents, entry.name, declared[entry.name].dtype), place)
         else:
             type = types.get(entry.name) or read_type(entry.type, place, entry.name)
@@ -173,42 +172,6 @@ def _add_inputs(scope: Scope, graph: GraphProto, options: ImportOptions, file: s
 def _declared(entry: ValueInfoProto, place: Where) -> DeclaredInput:
     proto = entry.type.tensor_type
     return DeclaredInput(entry.name, read_dtype(proto.elem_type, place), declared_dims(proto))
-
-
-def _given_value(entry: DeclaredInput, options: ImportOptions, file: str):
-    """The contents of an input that the user fixed: those given, or the number given in every element."""
-    value = options.values[entry.name]
-    if isinstance(value, np.ndarray):
-        return _given_array(entry, value, file)
-    shape = options.shapes.get(entry.name)
-    if shape is None:
-        shape = tuple(dim if isinstance(dim, int) else 1 for dim in entry.dims or ())
-    try:
-        if entry.dtype is DType.STRING:
-            return np.full(shape, str(value), object)
-        if isinstance(value, str) or (entry.dtype.is_integer and int(value) != value):
-            raise ValueError
-        return np.full(shape, value).astype(entry.dtype.numpy)
-    except (ValueError, OverflowError):
-        raise UsageError(
-            f"--value: {value!r} does not fit input {entry.name!r} of type {entry.dtype.text}", Where(file)
-        ) from None
-
-
-def _given_array(entry: DeclaredInput, contents: NDArray[Any], file: str) -> NDArray[Any]:
-    dims = entry.dims
-    fits = dims is None or (
-        len(dims) == contents.ndim
-        and all(not isinstance(dim, int) or dim in (-1, size) for dim, size in zip(dims, contents.shape, strict=True))
-    )
-    wanted = entry.dtype.numpy
-    if fits and np.can_cast(contents.dtype, wanted, "same_kind"):
-        return contents.astype(wanted, copy=False)
-    shape = "?" if dims is None else list(dims)
-    found = f"{contents.dtype}{list(contents.shape)}"
-    raise UsageError(
-        f"--value: contents {found} do not fit input {entry.name!r} of type {entry.dtype.text}{shape}", Where(file)
-    )
 
 
 def _check_outputs(graph: GraphProto, outputs: Sequence[Value], file: str) -> None:

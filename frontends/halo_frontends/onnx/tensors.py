@@ -5,10 +5,10 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, cast
 
-import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
+from halo_frontends.mapped import unpack
 from halo_frontends.onnx.external import ExternalFiles
 from halo_frontends.onnx.wire import SPAN_KEY, ParsedModel
 from halo_py.errors import ModelError, Where
@@ -167,20 +167,3 @@ def _from_numbers(numbers: Sequence[float], dtype: DType, count: int) -> Array:
     if dtype.is_float:
         return entries.astype(np.dtype(f"uint{dtype.bits}")).view(dtype.numpy)
     return entries.astype(dtype.numpy)
-
-
-def unpack(packed: NDArray[np.uint8], dtype: DType, count: int) -> Array:
-    """Elements of packed little-endian bytes; types under 8 bits stand low bits first, one per byte afterwards."""
-    if dtype.bits >= 8:
-        return packed.view(dtype.numpy.newbyteorder("<") if dtype.numpy.isbuiltin == 1 else dtype.numpy)
-    per_byte = 8 // dtype.bits
-    shifts = np.arange(per_byte, dtype=np.uint8) * np.uint8(dtype.bits)
-    fields = (packed[:, None] >> shifts) & np.uint8((1 << dtype.bits) - 1)
-    flat = fields.reshape(-1)[:count]
-    if dtype is DType.FLOAT4E2M1:
-        return flat.view(ml_dtypes.float4_e2m1fn)
-    if dtype in (DType.INT4, DType.INT2):
-        sign = np.uint8(1 << (dtype.bits - 1))
-        signed = (flat ^ sign).view(np.int8) - np.int8(sign)
-        return signed.astype(dtype.numpy)
-    return flat.astype(dtype.numpy)

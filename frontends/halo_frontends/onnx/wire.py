@@ -8,7 +8,6 @@ https://protobuf.dev/programming-guides/encoding/, the field numbers those of on
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from halo_frontends.mapped import map_file
 from halo_frontends.onnx.proto import ModelProto
 from halo_py.errors import ModelError, Where
 
@@ -140,14 +140,6 @@ def _varint_bytes(number: int) -> bytes:
         number >>= 7
     result.append(number)
     return bytes(result)
-
-
-def map_file(path: Path) -> NDArray[np.uint8]:
-    """The file's bytes, mapped read-only. Raises OSError."""
-    with path.open("rb") as stream:
-        if stream.seek(0, 2) == 0:
-            return np.zeros(0, np.uint8)
-        return np.frombuffer(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
 
 
 def parse_model(path: Path) -> ParsedModel:

@@ -1,0 +1,91 @@
+"""An operator on its way into the graph, and the table of what every operator becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from halo_frontends.emitter import Emitter
+from halo_frontends.tflite.model import OperatorInfo, TensorInfo
+from halo_py.errors import ModelError
+from halo_py.ir.graph import Value
+
+Integers: TypeAlias = Literal["numbers", "stored", "own"]
+"""What a mapping does with quantised operands: it wants the numbers they stand for and its results are quantised
+again; or it only moves what is stored; or it sees to them itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operator whose operands are values already."""
+
+    info: OperatorInfo
+    inputs: tuple[Value | None, ...]
+    input_tensors: tuple[TensorInfo | None, ...]
+    output_tensors: tuple[TensorInfo, ...]
+    emit: Emitter
+
+    def value(self, index: int) -> Value:
+        """Operand `index`. Raises ModelError if it is not given."""
+        found = self.optional(index)
+        if found is None:
+            raise ModelError(f"operand {index} is missing", self.emit.where)
+        return found
+
+    def optional(self, index: int) -> Value | None:
+        """Operand `index`, or None if it is omitted."""
+        return self.inputs[index] if index < len(self.inputs) else None
+
+    def values(self) -> tuple[Value, ...]:
+        """All operands. Raises ModelError if one is omitted."""
+        return tuple(self.value(index) for index in range(len(self.inputs)))
+
+    def reading(self, first: Value) -> Operation:
+        """The same with another operand 0."""
+        return replace(self, inputs=(first, *self.inputs[1:]))
+
+    def integer(self, name: str) -> int:
+        """An integer option."""
+        return self.info.options.integer(name)
+
+    def flag(self, name: str) -> bool:
+        """A boolean option."""
+        return self.info.options.flag(name)
+
+    def number(self, name: str) -> float:
+        """A number option."""
+        return float(self.info.options.number_of(name))
+
+    def ints(self, index: int, what: str) -> tuple[int, ...]:
+        """The contents of an integer operand that must be constant."""
+        return self.emit.must_know_ints(self.value(index), what)
+
+
+Results: TypeAlias = "Value | Sequence[Value]"
+MapFunction: TypeAlias = Callable[[Operation], Results]
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """How an operator is imported."""
+
+    function: MapFunction
+    integers: Integers
+
+
+MAPPINGS: dict[str, Mapping] = {}
+"""Operator -> its mapping. `load_mappings` of the package's `mappings` fills it."""
+
+
+def maps(*operators: str, integers: Integers = "numbers") -> Callable[[MapFunction], MapFunction]:
+    """Declare what these operators become. Raises ValueError if one is declared twice."""
+
+    def declare(function: MapFunction) -> MapFunction:
+        for operator in operators:
+            if operator in MAPPINGS:
+                raise ValueError(f"{operator} is mapped twice")
+            MAPPINGS[operator] = Mapping(function, integers)
+        return function
+
+    return declare
