@@ -37,6 +37,8 @@ class Call:
     outputs: Sequence[bool] = (True,)
     constant: Sequence[int] = ()
     domain: str = "com.microsoft"
+    standard: int = 20
+    """Operator set of the default domain."""
     tolerance: float = 1e-5
     host: bool = False
     kept: Mapping[int, Any] = field(default_factory=dict[int, Any])
@@ -65,7 +67,7 @@ class Call:
         pairs = [(index, value) for index, value in enumerate(self.inputs) if value is not None]
         constants = [numpy_helper.from_array(array, f"x{index}") for index, array in pairs if index in self.constant]
         graph = helper.make_graph([node], "test", inputs, outputs, constants)
-        versions = [helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)]
+        versions = [helper.make_opsetid("", self.standard), helper.make_opsetid("com.microsoft", 1)]
         return helper.make_model(graph, opset_imports=versions, ir_version=10)
 
     def _output(self, index: int, name: str) -> ValueInfoProto:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.frontends.contrib_nodes import Call, assert_all_equal, halves
-from tests.frontends.onnx_models import random
+from tests.frontends.onnx_models import Array, random
 
 _X, _SKIP, _SCALE, _SHIFT, _BIAS = random(1, 2, 3, 8), random(2, 2, 3, 8), random(3, 8), random(4, 8), random(5, 8)
 _ALL = (True, True, True, True)
@@ -62,4 +63,40 @@ EMBEDDINGS = [
 
 @pytest.mark.parametrize("call", [*SKIPS, *EMBEDDINGS], ids=lambda call: call.name)
 def test_devices_equal_onnx_runtime(call: Call, tmp_path: Path) -> None:
+    assert_all_equal(call, tmp_path)
+
+
+def _default(name: str, op: str, *operands: Array, outputs: tuple[bool, ...] = (True,), **attributes: Any) -> Call:
+    standard = 20 if op == "SimplifiedLayerNormalization" else 9
+    return Call(name, op, operands, attributes, outputs, domain="", standard=standard)
+
+
+SIMPLIFIED = [
+    _default("simplified", "SimplifiedLayerNormalization", _X, _SCALE),
+    _default(
+        "simplified-axis", "SimplifiedLayerNormalization", _X, random(9, 3, 8),
+        outputs=(True, True), axis=1, epsilon=0.1, stash_type=1,
+    ),
+    _default("simplified-half", "SimplifiedLayerNormalization", halves(1, 2, 3, 8), halves(2, 8)),
+]  # fmt: skip
+
+_IMAGES = random(10, 2, 3, 6, 7)
+RETIRED = [
+    _default("affine", "Affine", _X, alpha=0.3, beta=-1.5),
+    _default("affine-plain", "Affine", _X),
+    _default("scale", "Scale", _X, scale=2.5),
+    _default("scaled-tanh", "ScaledTanh", _X, alpha=0.7, beta=1.3),
+    _default("parametric-softplus", "ParametricSoftplus", _X, alpha=0.7, beta=1.3),
+    _default("image-scaler", "ImageScaler", _IMAGES, scale=0.5, bias=[0.1, -0.2, 3.0]),
+    _default("crop", "Crop", _IMAGES, border=[1, 2, 3, 1]),
+    _default("crop-size", "Crop", _IMAGES, border=[1, 2, 3, 1], scale=[3, 4]),
+    Call(
+        "dynamic-slice", "DynamicSlice", [_IMAGES, np.asarray([1, -3]), np.asarray([4, 100]), np.asarray([2, 3])],
+        constant=(1, 2, 3), domain="", standard=9,
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("call", [*SIMPLIFIED, *RETIRED], ids=lambda call: call.name)
+def test_operators_of_the_default_domain_that_only_onnx_runtime_has(call: Call, tmp_path: Path) -> None:
     assert_all_equal(call, tmp_path)

@@ -17,6 +17,7 @@ FAMILIES = (
     "contrib_fused",
     "contrib_gqa",
     "contrib_rotary",
+    "contrib_tensors",
     "contrib_transformer",
 )
 """Modules beside this one that declare expansions and refusals."""

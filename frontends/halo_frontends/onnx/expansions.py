@@ -1,13 +1,14 @@
-"""Operators of other domains than ONNX's own: where their expansions are found."""
+"""Operators that are expanded while importing: where the expansions of each domain are found."""
 
 from __future__ import annotations
 
 from halo_frontends.onnx.classical import CLASSICAL
 from halo_frontends.onnx.contrib import CONTRIB
 from halo_frontends.onnx.draft import Draft, Maker
+from halo_frontends.onnx.retired import RETIRED
 from halo_frontends.onnx.upgrade import RuleFunction, Upgraded
 
-DOMAINS = {domain.name: domain for domain in (CONTRIB, CLASSICAL)}
+DOMAINS = {domain.name: domain for domain in (CONTRIB, CLASSICAL, RETIRED)}
 
 
 def expansion(domain: str, operator: str) -> RuleFunction | None:

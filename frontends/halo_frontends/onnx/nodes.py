@@ -149,8 +149,8 @@ class NodeImporter:
         body = standard_body(node, draft, given, version)
         if body is not None:
             return self._inline(frame, body, draft)
-        self.refusals.add(draft.op, draft.name, "unknown operator")
-        raise self.refusals.error()
+        made = expanded(newest, GraphMaker(self, frame))
+        return self.add(frame, made) if isinstance(made, Draft) else made
 
     def _foreign(
         self, frame: Frame, node: NodeProto, draft: Draft, given: Mapping[str, AttributeProto]
