@@ -14,8 +14,8 @@ from halo_py.ops.contraction import widened
 from halo_py.ops.dims import normalize_axis
 from halo_py.ops.forms import EMPTY, has_no_elements, one_kernel
 from halo_py.ops.kernels.cache import cache_kernel
-from halo_py.ops.phases import check_float
 from halo_py.ops.kernels.determinant import det_kernel
+from halo_py.ops.phases import check_float
 from halo_py.ops.sampling import axes as ints
 from halo_py.ops.sampling import floats
 from halo_py.types import DType, TensorType, Type
