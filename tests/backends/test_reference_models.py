@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 import odla
 from halo_py.frontend import ImportOptions, load_model
 from halo_py.ir.verify import verify_graph
+from tests.models.agreement import assert_agrees
 from tests.models.catalogue import ModelCase, all_models
 from tests.models.onnx_runtime import Judge
-
-_ABSOLUTE, _RELATIVE = 1e-4, 1e-3
 
 
 @pytest.mark.slow
@@ -24,10 +22,7 @@ def test_the_reference_equals_onnx_runtime(case: ModelCase) -> None:
         odla.Computation.of(graph).compile("reference").run({value.name: inputs[value.name] for value in graph.inputs})
     )
     judged = Judge(case.path()).run(inputs)
-    assert list(result) == list(judged)
-    for name, expected in judged.items():
-        assert result[name].dtype == expected.dtype
-        np.testing.assert_allclose(result[name], expected, rtol=_RELATIVE, atol=_ABSOLUTE, err_msg=name)
+    assert_agrees(case, inputs, result, judged)
 
 
 @pytest.mark.slow

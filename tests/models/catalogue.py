@@ -35,8 +35,8 @@ class ModelCase:
 
     `source` is "package" (a file of a published package), "light" (a light net of the `onnx` package with seeded
     weights) or "torch" (exported by PyTorch). `shapes` fixes every tensor input, `values` every run-time scalar,
-    `below` is the exclusive upper bound of an integer input; `content` and `scale` say what float inputs look like.
-    `tiled_on` is the smallest of our test machines whose tiles hold it.
+    `least` and `below` bound an integer input (the latter excluded); `content` and `scale` say what float inputs look
+    like. `tiled_on` is the smallest of our test machines whose tiles hold it.
     """
 
     name: str
@@ -44,6 +44,7 @@ class ModelCase:
     shapes: Mapping[str, tuple[int, ...]]
     locate: Callable[[], Path] = field(repr=False)
     values: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    least: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     below: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     content: Literal["noise", "writing"] = "noise"
     scale: float = 1.0
@@ -68,7 +69,7 @@ class ModelCase:
         if batch is not None:
             shape = (batch, *shape[1:])
         if not np.issubdtype(port.dtype, np.floating):
-            return rng.integers(0, self.below[port.name], shape).astype(port.dtype)
+            return rng.integers(self.least.get(port.name, 0), self.below[port.name], shape).astype(port.dtype)
         if self.content == "writing":
             return writing(shape, rng).astype(port.dtype)
         return (self.scale * rng.standard_normal(shape)).astype(port.dtype)
@@ -118,7 +119,7 @@ def _shapes(entry: Mapping[str, Any]) -> Mapping[str, tuple[int, ...]]:
 
 
 def _optional(entry: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: entry[key] for key in ("values", "below", "content", "scale", "tiled_on") if key in entry}
+    return {key: entry[key] for key in ("values", "least", "below", "content", "scale", "tiled_on") if key in entry}
 
 
 def _table(file: str, key: str) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnx.backend.test
-from onnx import ModelProto
+from onnx import ModelProto, numpy_helper
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +47,23 @@ def _port(value: onnx.ValueInfoProto) -> Port:
     tensor = value.type.tensor_type
     shape = tuple(max(dim.dim_value, 0) for dim in tensor.shape.dim)
     return Port(value.name, np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)), shape)
+
+
+def quantises(path: Path) -> bool:
+    """Whether the model rounds to integers with a scale while it runs."""
+    marks = ("QuantizeLinear", "DynamicQuantize", "QLinear", "QGemm")
+    names = {node.op_type for node in load_model(path).graph.node} - {"DequantizeLinear"}
+    return any(mark in name for name in names for mark in marks)
+
+
+def nudged(path: Path, by: float, seed: int) -> bytes:
+    """The model with every float32 constant of the main graph moved by up to `by` times itself."""
+    model = load_model(path)
+    random = np.random.default_rng(seed)
+    values = [entry.t for node in model.graph.node if node.op_type == "Constant" for entry in node.attribute]
+    for tensor in (*model.graph.initializer, *values):
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            numbers = numpy_helper.to_array(tensor)
+            moved = numbers * (1 + by * random.uniform(-1, 1, numbers.shape))
+            tensor.CopyFrom(numpy_helper.from_array(moved.astype(np.float32), tensor.name))
+    return model.SerializeToString()

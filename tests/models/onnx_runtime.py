@@ -15,13 +15,14 @@ _ERRORS_ONLY = 3
 
 
 class Judge:
-    """The model at `path` in ONNX Runtime's CPU provider, without graph rewriting."""
+    """A model (a file, or its bytes) in ONNX Runtime's CPU provider, without graph rewriting."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, model: Path | bytes) -> None:
         options = _runtime.SessionOptions()
         options.graph_optimization_level = _runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.log_severity_level = _ERRORS_ONLY
-        self._session = _runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        source = model if isinstance(model, bytes) else str(model)
+        self._session = _runtime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
         self.output_names: list[str] = [output.name for output in self._session.get_outputs()]
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

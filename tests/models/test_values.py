@@ -5,18 +5,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import odla
+from tests.models.agreement import assert_agrees
 from tests.models.catalogue import ModelCase, all_models
 from tests.models.onnx_runtime import Judge
 
 pytestmark = pytest.mark.slow
 
 _CASES = [pytest.param(case, id=case.name) for case in all_models()]
-_ABSOLUTE, _RELATIVE = 1e-4, 1e-3
 
 
 def _check(case: ModelCase, device: str, **options: Any) -> None:
@@ -28,14 +26,7 @@ def _check(case: ModelCase, device: str, **options: Any) -> None:
         case.path(), given, device=device, shapes=dict(case.shapes), values=dict(case.values), **options
     )
 
-    assert list(result) == list(judged)
-    for name, expected in judged.items():
-        _assert_equal(result[name], expected, name)
-
-
-def _assert_equal(found: NDArray[Any], expected: NDArray[Any], name: str) -> None:
-    assert found.dtype == expected.dtype
-    np.testing.assert_allclose(found, expected, rtol=_RELATIVE, atol=_ABSOLUTE, err_msg=name)
+    assert_agrees(case, inputs, result, judged)
 
 
 @pytest.mark.parametrize("case", _CASES)
