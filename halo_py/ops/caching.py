@@ -1,4 +1,4 @@
-"""TensorScatter: new entries written into a cache; Det and Inverse of matrices."""
+"""TensorScatter: new entries written into a cache; Det."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from halo_py.ops.dims import normalize_axis
 from halo_py.ops.forms import EMPTY, has_no_elements, one_kernel
 from halo_py.ops.kernels.cache import cache_kernel
 from halo_py.ops.kernels.determinant import det_kernel
-from halo_py.ops.phases import check_float
 from halo_py.ops.sampling import axes as ints
 from halo_py.ops.sampling import floats
 from halo_py.types import DType, TensorType, Type
@@ -86,47 +85,3 @@ class Det(Op):
         yield Sample(cls(), (floats(1, 3, 3),))
         yield Sample(cls(), (floats(2, 2, 4, 4),))
         yield Sample(cls(), (floats(3, 2, 3, 2, 2, dtype=DType.FLOAT64),))
-
-
-@op(
-    "inverse",
-    onnx="Inverse",
-    domain="com.microsoft",
-    host_only="elimination with pivoting depends on data",
-)
-class Inverse(Op):
-    """Inverses of square matrices; NaN for matrices that have none."""
-
-    def infer(self, args: InferArgs) -> tuple[Type, ...]:
-        type = check_float(args, 2)
-        if type.shape is not None:
-            rows, columns = type.shape[-2:]
-            if isinstance(rows, int) and isinstance(columns, int) and rows != columns:
-                raise args.error(f"square matrices expected, found {rows} x {columns}")
-        return (type,)
-
-    def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
-        x = args.array(0)
-        matrices = widened(x).reshape(-1, *x.shape[-2:])
-        made = np.stack([_inverse(matrix) for matrix in matrices]) if len(matrices) else matrices
-        return (made.reshape(x.shape).astype(x.dtype),)
-
-    @classmethod
-    def samples(cls) -> Iterable[Sample]:
-        yield Sample(cls(), (_well_conditioned(1, 3),))
-        yield Sample(cls(), (_well_conditioned(2, 3, 2, 4),))
-        yield Sample(cls(), (_well_conditioned(3, 3, 2).astype(np.float64),))
-        yield Sample(cls(), (_well_conditioned(4, 3).astype(np.float16),))
-
-
-def _well_conditioned(seed: int, size: int, *batch: int) -> NDArray[np.float32]:
-    """Random matrices with a large diagonal."""
-    noise = np.random.default_rng(seed).uniform(-1, 1, (*batch, size, size))
-    return (noise + size * np.eye(size)).astype(np.float32)
-
-
-def _inverse(matrix: Numbers) -> Numbers:
-    try:
-        return np.linalg.inv(matrix)
-    except np.linalg.LinAlgError:
-        return np.full_like(matrix, np.nan)
