@@ -25,6 +25,7 @@ FAMILIES = (
     "quantized_recurrent",
     "dropout",
     "random",
+    "training",
     "contraction",
     "einsum",
     "convolution",
