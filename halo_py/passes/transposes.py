@@ -15,6 +15,7 @@ from halo_py.ops.scalar_op import Elementwise
 from halo_py.passes.base import Pass, PassContext
 from halo_py.passes.into_contractions import INTO_CONTRACTIONS
 from halo_py.passes.layout import LAYOUT, REDUCTIONS, transposed
+from halo_py.passes.transposed_reshapes import keeps_order, swap
 
 Perm = tuple[int, ...]
 
@@ -75,34 +76,37 @@ def elementwise(rewriter: Rewriter, node: Node) -> bool:
     perm = first[0]
     if len(perm) != len(result):
         return False
-    operands: list[Value | None] = []
-    against = 0
-    for value, item in zip(node.inputs, found, strict=True):
-        if item is not None and item[0] == perm:
-            operands.append(item[1])
-            continue
-        turned = _turned(rewriter, value, perm, len(result))
-        against += turned is None
-        operands.append(turned)
-    given = sum(value is not None for value in node.inputs)
-    missing = sum(value is not None for value in operands)
-    if missing != given:
+    alike = [item is not None and item[0] == perm for item in found]
+    others = [value for value, same in zip(node.inputs, alike, strict=True) if value is not None and not same]
+    if not all(_may_turn(rewriter, value, perm) for value in others):
         return False
+    operands = [
+        item[1] if item is not None and same else None if value is None else _turned(rewriter, value, perm, node)
+        for value, item, same in zip(node.inputs, found, alike, strict=True)
+    ]
     return _sink(rewriter, node, node.op, operands, perm, first[2])
 
 
-def _turned(rewriter: Rewriter, value: Value | None, perm: Perm, rank: int) -> Value | None:
-    """A constant (or an operand with at most one element per axis) turned so that the transpose can pass it."""
+def _may_turn(rewriter: Rewriter, value: Value | None, perm: Perm) -> bool:
+    """Whether an operand can be turned for free: a constant, or a value whose elements stay in order."""
     shape = static_shape(value)
-    if value is None or shape is None or len(shape) > rank:
-        return None
-    if all(size == 1 for size in shape):
+    if shape is None or len(shape) > len(perm):
+        return False
+    if all(size == 1 for size in shape) or rewriter.contents(value) is not None:
+        return True
+    return len(shape) == len(perm) and keeps_order(shape, inverse(perm))
+
+
+def _turned(rewriter: Rewriter, value: Value, perm: Perm, node: Node) -> Value:
+    """An operand of `node` turned so that the transpose can pass it."""
+    shape, rank, back = static_shape(value) or (), len(perm), inverse(perm)
+    if all(size == 1 for size in shape) and len(shape) < rank:
         return value
     contents = rewriter.contents(value)
-    if contents is None:
-        return None
-    wide = contents.reshape((1,) * (rank - len(shape)) + shape)
-    return rewriter.constant(np.transpose(wide, inverse(perm)), value.name)
+    if contents is not None:
+        return rewriter.constant(np.transpose(contents.reshape((1,) * (rank - len(shape)) + shape), back), value.name)
+    turned = rewriter.ints([shape[axis] for axis in back], "shape")
+    return rewriter.insert(onnx_op("Reshape", allowzero=0), (value, turned), rewriter.producer(value) or node)[0]
 
 
 def along_axis(rewriter: Rewriter, node: Node) -> bool:
@@ -123,21 +127,15 @@ def concat(rewriter: Rewriter, node: Node) -> bool:
     if first is None:
         return False
     perm = first[0]
-    operands = [
-        item[1] if item is not None and item[0] == perm else _constant(rewriter, value, perm)
-        for value, item in zip(node.inputs, found, strict=True)
-    ]
-    if any(value is None for value in operands):
+    alike = [item is not None and item[0] == perm for item in found]
+    if not all(same or _may_turn(rewriter, value, perm) for value, same in zip(node.inputs, alike, strict=True)):
         return False
+    operands = [
+        item[1] if item is not None and same else None if value is None else _turned(rewriter, value, perm, node)
+        for value, item, same in zip(node.inputs, found, alike, strict=True)
+    ]
     axis: int = getattr(node.op, "axis", 0) % len(perm)
     return _sink(rewriter, node, onnx_op("Concat", axis=perm[axis]), operands, perm, first[2])
-
-
-def _constant(rewriter: Rewriter, value: Value | None, perm: Perm) -> Value | None:
-    contents = rewriter.contents(value)
-    if value is None or contents is None or contents.ndim != len(perm):
-        return None
-    return rewriter.constant(np.transpose(contents, inverse(perm)), value.name)
 
 
 def reduction(rewriter: Rewriter, node: Node) -> bool:
@@ -193,8 +191,22 @@ def split(rewriter: Rewriter, node: Node) -> bool:
     return _sink(rewriter, node, replace(op, axis=perm[axis]), (source, *node.inputs[1:]), perm, maker)
 
 
+def reshape(rewriter: Rewriter, node: Node) -> bool:
+    """Reshape of a transposed operand that splits or merges axes which lie together -> Transpose of a Reshape."""
+    item, result = transposed(rewriter, node.inputs[0]), static_shape(node.outputs[0])
+    shape = None if item is None else static_shape(item[1])
+    if item is None or result is None or shape is None:
+        return False
+    perm, source, maker = item
+    swapped = swap(shape, perm, result)
+    if swapped is None:
+        return False
+    operands = (source, rewriter.ints(swapped.shape, "shape"))
+    return _sink(rewriter, node, onnx_op("Reshape", allowzero=0), operands, swapped.perm, maker)
+
+
 RULES = every_rule(
-    {"Transpose": LAYOUT["Transpose"], "Reshape": LAYOUT["Reshape"]},
+    {"Transpose": LAYOUT["Transpose"], "Reshape": [reshape, *LAYOUT["Reshape"]]},
     {kind: [along_axis] for kind in ("Softmax", "LogSoftmax", "Hardmax")},
     {kind: [reduction] for kind in REDUCTIONS},
     {"Concat": [concat], "Pad": [pad], "Slice": [slice_], "Split": [split], "*": [elementwise]},

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from halo_py.ir.graph import Value
+from halo_py.passes.transposed_reshapes import swap
 from halo_py.passes.transposes import SinkTransposes
 from tests.passes.equality import check_pass
 from tests.passes.make import Make, check_golden, kinds
@@ -31,6 +36,18 @@ CASES: dict[str, tuple[Spelling, list[str]]] = {
     "concat": (around(lambda m, x: m.Concat(x, m.Neg(x), axis=1)), ["Neg", "Concat"]),
     "pad": (around(lambda m, x: m.Pad(x, [0, 1, 2, 3, 0, 0, 1, 2])), ["Pad"]),
     "slice": (around(lambda m, x: m.Slice(x, [1], [4], [1])), ["Slice"]),
+    "axes split": (
+        lambda m, x: m.Reshape(m.Transpose(m.Reshape(m.Transpose(x, perm=TO), [2, 5, 12]), perm=(0, 2, 1)), [2, 12, 5]),
+        ["Reshape"],
+    ),
+    "axis of one added": (
+        lambda m, x: m.Transpose(m.Reshape(m.Transpose(x, perm=TO), [2, 5, 3, 1, 4]), perm=(0, 2, 3, 4, 1)),
+        ["Reshape"],
+    ),
+    "operand in order": (
+        around(lambda m, x: m.Concat(x, m.ReduceMean(x, [1]), axis=1)),
+        ["ReduceMean", "Concat"],
+    ),
     "mean, dropped": (
         lambda m, x: m.ReduceMean(m.Transpose(x, perm=TO), [2, 3], keepdims=0),
         ["ReduceMean"],
@@ -109,3 +126,38 @@ def test_attention_prints_without_transposes() -> None:
     scores = m.Softmax(m.MatMul(q, m.Transpose(k, perm=(0, 1, 3, 2))), axis=-1)
     found = check_pass(SinkTransposes(), m.case(m.Transpose(m.MatMul(scores, v), perm=HEADS)))
     check_golden("transposes_attention", found)
+
+
+def _reference(source: tuple[int, ...], perm: tuple[int, ...], result: tuple[int, ...]) -> NDArray[np.int64]:
+    return np.arange(np.prod(source)).reshape(source).transpose(perm).reshape(result)
+
+
+@st.composite
+def _reshapes(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    source = tuple(draw(st.lists(st.sampled_from([1, 2, 3, 4, 6]), min_size=1, max_size=4)))
+    perm = tuple(draw(st.permutations(range(len(source)))))
+    rest, result = int(np.prod(source)), list[int]()
+    while rest > 1 and len(result) < 4:
+        result.append(draw(st.sampled_from([size for size in range(1, rest + 1) if rest % size == 0])))
+        rest //= result[-1]
+    return source, perm, (*result, rest)
+
+
+@given(_reshapes())
+def test_a_swapped_reshape_means_the_same(case: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]) -> None:
+    source, perm, result = case
+    swapped = swap(source, perm, result)
+    if swapped is None:
+        return
+    before = np.arange(np.prod(source)).reshape(source).reshape(swapped.shape).transpose(swapped.perm)
+    np.testing.assert_array_equal(before, _reference(source, perm, result))
+
+
+@pytest.mark.parametrize(
+    ("source", "perm", "result"),
+    [((2, 3, 4), (0, 2, 1), (2, 12)), ((4, 6), (1, 0), (24,)), ((4, 6), (1, 0), (3, 8)), ((2, 0), (1, 0), (0, 2))],
+)
+def test_what_does_not_lie_together_is_not_swapped(
+    source: tuple[int, ...], perm: tuple[int, ...], result: tuple[int, ...]
+) -> None:
+    assert swap(source, perm, result) is None
