@@ -27,6 +27,10 @@ class DeviceInfo:
     kind: str
     """'cpu', 'reference', 'simulated' or a vendor's word."""
     description: str = ""
+    processors: int = 1
+    """How many chips it is made of."""
+    memory_bytes: int | None = None
+    """Memory of its own, over all chips; None for a device that uses this computer's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +168,7 @@ def owner(artefact: object) -> Driver | None:
     return next((driver for driver in drivers() if driver.owns(artefact)), None)
 
 
-IMPORT_OPTIONS = ("shapes", "values", "symbols", "batch_size")
+IMPORT_OPTIONS = ("shapes", "values", "symbols", "batch_size", "inputs", "outputs", "format")
 """Options by which a model file's open dimensions and scalars are fixed; every driver takes them."""
 
 
@@ -176,6 +180,9 @@ def import_options(options: Options, *, keep_symbolic: bool = False) -> ImportOp
         symbols=options.get("symbols") or {},
         batch_size=options.get("batch_size"),
         keep_symbolic=keep_symbolic,
+        inputs=tuple(options.get("inputs") or ()),
+        outputs=tuple(options.get("outputs") or ()),
+        format=options.get("format"),
     )
 
 

@@ -32,6 +32,20 @@ class GraphBuilder:
         self._states: list[StateUpdate] = []
         self._names: set[str] = set()
 
+    @staticmethod
+    def reopen(graph: Graph) -> GraphBuilder:
+        """A builder that goes on where a finished graph ended; the graph's values are its values."""
+        builder = GraphBuilder(graph.name)
+        builder._inputs = list(graph.inputs)
+        builder._constants.update(graph.constants)
+        builder._states = list(graph.states)
+        builder._names = {value.name for value in graph.values()}
+        for node in graph.nodes:
+            builder._nodes.append(node)
+            args = builder.infer_args(node.inputs, node.bodies, len(node.outputs), node.where)
+            builder._inference.learn(node.op, args, node.outputs)
+        return builder
+
     def fresh_name(self, wanted: str) -> str:
         """`wanted`, with a number appended if a value of this graph has that name already."""
         base = wanted or "value"

@@ -52,6 +52,8 @@ FAMILIES = (
     "caching",
     "text",
     "decoding",
+    "linear_algebra",
+    "yolo",
 )
 """Modules of this package that declare ops."""
 

@@ -1,0 +1,171 @@
+"""The table of operators in the documentation, from the declarations and the last recorded runs of ONNX's suite.
+
+    python -m benchmarks.onnx_suite --device cpu --record
+    python -m benchmarks.onnx_suite --device ipu-1 --record
+    python -m benchmarks.operator_table
+
+writes `docs/operators.md`. A test checks that it is what the declarations and the records say.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import onnx
+
+from halo_frontends.mentions import operators_mentioned
+from halo_py.archive import write_text_atomically
+from halo_py.ir.op import REGISTRY, Op
+from halo_py.ops import load_ops
+from halo_py.report.model import ON_TILES, runs_on
+
+if TYPE_CHECKING:
+    from tests.onnx_suite.run import Outcome
+
+DOCS = Path(__file__).parent.parent / "docs"
+TABLE = DOCS / "operators.md"
+RECORDS = DOCS / "suite_results.json"
+
+_HEAD = """# Operators
+
+Made by `python -m benchmarks.operator_table` from the declarations and the recorded runs of the backend suite of
+onnx {version}; do not edit.
+
+- **cpu**, **ipu-1**: cases of the suite that hold the operator and pass, of all that hold it. `-`: the suite has none.
+- **tiles**: `native` (its own tile form), `expanded` (other operators take its place while importing), or why it runs
+  on the host. *On tiles* counts the cases with static shapes and element types that the chip computes with whose
+  operators all ran on tiles; {on_tiles} of {asked} in the whole suite.
+- **gradient**: whether the operator can be differentiated.
+- **TorchScript**, **TensorFlow**, **TFLite**: operators of that format which may become this one.
+- **ODLA**: the function of the C interface.
+
+| operator | since | cpu | ipu-1 | on tiles | tiles | gradient | TorchScript | TensorFlow | TFLite | ODLA |
+|---|---|---|---|---|---|---|---|---|---|---|
+"""
+
+MOST_NAMES = 6
+"""Foreign operators named in a cell; more are counted."""
+
+
+@dataclass
+class Row:
+    """What is known of one operator."""
+
+    since: int | None = None
+    tiles: str = ""
+    gradient: bool = False
+    odla: str | None = None
+    foreign: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+
+
+def record(outcomes: Iterable[Outcome], device: str) -> None:
+    """Keep what a run of the whole suite on a device showed, by operator."""
+    counts: dict[str, list[int]] = {}
+    for outcome in outcomes:
+        asked = outcome.placed not in ("", "dynamic", "other type")
+        for name in (*outcome.ops, ""):
+            entry = counts.setdefault(name, [0, 0, 0, 0])
+            entry[0] += outcome.status == "pass"
+            entry[1] += 1
+            entry[2] += outcome.placed == "on tiles"
+            entry[3] += asked
+    records = _records()
+    records[device] = {"onnx": onnx.__version__, "operators": dict(sorted(counts.items()))}
+    write_text_atomically(RECORDS, json.dumps(records, indent=1, sort_keys=True) + "\n")
+
+
+def _records() -> dict[str, Any]:
+    return json.loads(RECORDS.read_text()) if RECORDS.exists() else {}
+
+
+def table() -> str:
+    """The document."""
+    records = _records()
+    results = {device: records.get(device, {}).get("operators", {}) for device in ("cpu", "ipu-1")}
+    rows = _rows()
+    whole = results["ipu-1"].get("", [0, 0, 0, 0])
+    versions = {entry["onnx"] for entry in records.values()}
+    head = _HEAD.format(version=", ".join(sorted(versions)) or "-", on_tiles=whole[2], asked=whole[3])
+    return head + "".join(_line(name, rows[name], results) for name in sorted(rows, key=lambda n: ("." in n, n)))
+
+
+def _line(name: str, row: Row, results: Mapping[str, Mapping[str, list[int]]]) -> str:
+    cells = [name, "" if row.since is None else str(row.since)]
+    for device in ("cpu", "ipu-1"):
+        found = results[device].get(name)
+        cells.append("-" if found is None else f"{found[0]}/{found[1]}")
+    placed = results["ipu-1"].get(name)
+    cells.append("-" if placed is None or not placed[3] else f"{placed[2]}/{placed[3]}")
+    cells += [row.tiles, "yes" if row.gradient else ""]
+    cells += [_names(row.foreign.get(form, set())) for form in ("torchscript", "tensorflow", "tflite")]
+    return "| " + " | ".join([*cells, row.odla or ""]) + " |\n"
+
+
+def _names(names: set[str]) -> str:
+    shown = sorted(names, key=lambda name: (len(name), name))[:MOST_NAMES]
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def _rows() -> dict[str, Row]:
+    load_ops()
+    rows: dict[str, Row] = {}
+    for cls in REGISTRY.by_name.values():
+        declaration = cls.declaration
+        if declaration.onnx is not None:
+            name = _full(declaration.domain, declaration.onnx)
+            rows[name] = Row(declaration.since, _tiles(cls), _has_gradient(cls), declaration.odla)
+    for name, since in _expanded():
+        rows.setdefault(name, Row(since, "expanded"))
+    for form, mapped in _foreign():
+        for foreign, names in mapped.items():
+            for name in names:
+                if name in rows:
+                    rows[name].foreign.setdefault(form, set()).add(foreign)
+    return rows
+
+
+def _full(domain: str, operator: str) -> str:
+    return f"{domain}.{operator}" if domain else operator
+
+
+def _tiles(cls: type[Op]) -> str:
+    where = runs_on(cls)
+    return "native" if where == ON_TILES else where
+
+
+def _has_gradient(cls: type[Op]) -> bool:
+    return bool(import_module("halo_py.autodiff").has_gradient(cls))
+
+
+def _expanded() -> list[tuple[str, int | None]]:
+    """Operators that importing turns into others: by a rule of ours or by the standard's own function body."""
+    domains = import_module("halo_frontends.onnx.domains")
+    found = [(name, None) for name in domains.expanded_operators()]
+    for schema in onnx.defs.get_all_schemas():
+        if schema.has_function or schema.has_context_dependent_function:
+            found.append((_full(schema.domain, schema.name), schema.since_version))
+    return found
+
+
+def _foreign() -> list[tuple[str, dict[str, frozenset[str]]]]:
+    """For each other format, its operators and those of ours that they may become."""
+    found: list[tuple[str, dict[str, frozenset[str]]]] = []
+    for form in ("torchscript", "tensorflow", "tflite"):
+        mappings = import_module(f"halo_frontends.{form}").mappings()
+        found.append((form, {name: operators_mentioned(function) for name, function in mappings.items()}))
+    return found
+
+
+def main() -> None:
+    """Write the table."""
+    write_text_atomically(TABLE, table())
+
+
+if __name__ == "__main__":
+    main()

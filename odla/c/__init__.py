@@ -1,0 +1,1 @@
+"""The C API's functions in Python: what `libodla.so` calls. One module per family; `library` connects them to C."""

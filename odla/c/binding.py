@@ -1,0 +1,44 @@
+"""The one place that holds cffi's objects: `ffi` (types, memory) and `lib` (what C offers to Python).
+
+They exist once `libodla.so` has started. Both are untyped, so what is read through them is converted at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class _Binding:
+    """cffi's module as two attributes."""
+
+    ffi: Any
+    lib: Any
+
+
+c = _Binding()
+"""Set by `odla.c.library.connect` before any function runs."""
+
+FIRST_ADDRESS = 4096
+"""No memory lies below: smaller 'pointers' are numbers."""
+
+
+def address_of(pointer: Any) -> int:
+    """A pointer as a number; 0 for NULL."""
+    return int(c.ffi.cast("uintptr_t", pointer))
+
+
+def is_memory(pointer: Any, bytes: int = 1) -> bool:
+    """Whether `bytes` bytes at this address are mapped."""
+    address = address_of(pointer)
+    return address >= FIRST_ADDRESS and bool(c.lib.halo_mapped(c.ffi.cast("void*", address), bytes))
+
+
+def text_at(pointer: Any) -> str:
+    """A C string."""
+    contents: bytes = c.ffi.string(c.ffi.cast("char*", pointer))
+    return contents.decode("utf-8", "replace")
+
+
+def c_text(text: str) -> Any:
+    """Text as a C string, which lives as long as the answer is kept."""
+    return c.ffi.new("char[]", text.encode())

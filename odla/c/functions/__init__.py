@@ -1,0 +1,1 @@
+"""Functions that build, bind and run; operators stand in `odla.c.operators`."""
