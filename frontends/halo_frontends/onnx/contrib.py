@@ -16,6 +16,7 @@ FAMILIES = (
     "contrib_attention",
     "contrib_fused",
     "contrib_gqa",
+    "contrib_qattention",
     "contrib_rotary",
     "contrib_tensors",
     "contrib_transformer",

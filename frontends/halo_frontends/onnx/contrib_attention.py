@@ -54,20 +54,29 @@ def _attention(draft: Draft, maker: Maker) -> tuple[Value, ...]:
         if draft.integer(name, 0):
             raise UnsupportedError(f"{name} is not supported (ONNX Runtime has it for GPUs only)", draft.where)
     write = NodeWriter(draft, maker)
-    query, key, value = _projected(write)
-    past = None
-    if draft.has(4):
-        pair = write.several(2, "Split", draft.value(4), axis=0, num_outputs=2)
-        past = write("Squeeze", pair[0], write.ints(0)), write("Squeeze", pair[1], write.ints(0))
-    operands = Operands(
-        query, key, value, write.optional(3), write.optional(5), past, bool(draft.integer("unidirectional", 0))
-    )
+    return of_projected(write, _projected(write), write.optional(3), write.optional(4), write.optional(5))
+
+
+def of_projected(
+    write: NodeWriter,
+    parts: tuple[Value, Value, Value],
+    mask: Value | None,
+    past: Value | None,
+    bias: Value | None = None,
+) -> tuple[Value, ...]:
+    """Results of a node like Attention from its queries, keys and values: output and present."""
+    draft = write.draft
+    pair = None
+    if past is not None:
+        halves = write.several(2, "Split", past, axis=0, num_outputs=2)
+        pair = write("Squeeze", halves[0], write.ints(0)), write("Squeeze", halves[1], write.ints(0))
+    operands = Operands(*parts, mask, bias, pair, bool(draft.integer("unidirectional", 0)))
     names = (draft.outputs[0], *(("key", "value") if write.wants(1) else ()))
     output, *present = _attended(write, operands, names)
     if not present:
         return (output,)
-    parts = (write.unsqueezed(part, 0) for part in present)
-    return output, write.result(1, "Concat", *parts, axis=0)
+    caches = [write.unsqueezed(part, 0) for part in present]
+    return output, write.result(1, "Concat", *caches, axis=0)
 
 
 def _projected(write: NodeWriter) -> tuple[Value, Value, Value]:
