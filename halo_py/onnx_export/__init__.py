@@ -64,8 +64,9 @@ def export(graph: Graph, opset: int = NEWEST_OPSET, inline_bytes: int | None = N
     exporter = GraphExporter(inline_bytes)
     model = ModelProto(ir_version=_IR_VERSION, producer_name="halo")
     model.graph.CopyFrom(exporter.top(graph))
-    for domain in ("", *sorted(exporter.domains - {""})):
-        model.opset_import.add(domain=domain, version=opset if not domain else 1)
+    model.opset_import.add(domain="", version=opset)
+    for domain, version in sorted(exporter.domains.items()):
+        model.opset_import.add(domain=domain, version=version)
     return ExportedModel(model, exporter.weights, exporter.nodes)
 
 

@@ -29,7 +29,8 @@ class GraphExporter:
 
     inline_bytes: int | None
     weights: dict[str, Array] = field(default_factory=dict[str, Any])
-    domains: set[str] = field(default_factory=set[str])
+    domains: dict[str, int] = field(default_factory=dict[str, int])
+    """Other domains than ONNX's own, with the oldest version that has all their operators in this graph."""
     nodes: dict[str, Node] = field(default_factory=dict[str, Node])
     _names: dict[Value, str] = field(default_factory=dict[Value, str])
     _taken: set[str] = field(default_factory=set[str])
@@ -124,7 +125,8 @@ class GraphExporter:
 
     def _plain(self, node: Node, inputs: Sequence[Value | None], outputs: Sequence[str]) -> NodeProto:
         declaration = node.op.declaration
-        self.domains.add(declaration.domain)
+        if declaration.domain:
+            self.domains[declaration.domain] = max(declaration.since, self.domains.get(declaration.domain, 1))
         bodies = list(zip(body_names(node), node.bodies, strict=True))
         formal = formal_inputs(node)
         own = len(inputs) - (len(node.bodies[0].inputs) - formal if node.bodies else 0)

@@ -52,6 +52,7 @@ FAMILIES = (
     "caching",
     "text",
     "decoding",
+    "lookup",
     "linear_algebra",
     "yolo",
 )

@@ -49,6 +49,7 @@ def one_node_model(sample: Sample, output_types: Sequence[DType], opset: int = O
     results = [f"y{index}" for index in range(sample.outputs)]
     declaration = sample.op.declaration
     attributes = _attributes(sample, opset) if not declaration.domain else _changed_attributes(sample)
+    attributes = {name: _attribute(value) for name, value in attributes.items()}
     node = helper.make_node(cast("str", declaration.onnx), names, results, domain=declaration.domain, **attributes)
     inputs: list[Any] = []
     initializers: list[Any] = []
@@ -66,7 +67,7 @@ def one_node_model(sample: Sample, output_types: Sequence[DType], opset: int = O
         for name, dtype in zip(results, output_types, strict=False)
     ]
     graph = helper.make_graph([node], "one_node", inputs, outputs, initializers)
-    versions = {"": opset, declaration.domain: opset if not declaration.domain else 1}
+    versions = {"": opset, declaration.domain: opset if not declaration.domain else declaration.since}
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid(*entry) for entry in versions.items()])
     model.ir_version = 10
     return model
@@ -82,7 +83,7 @@ def _attributes(sample: Sample, opset: int) -> dict[str, Any]:
         if name in newest.attributes and name not in schema.attributes:
             raise NoJudgeError(f"opset {opset} has no attribute {name}")
     given = {name: value for name, value in sample.op.attributes().items() if value is not None}
-    return {name: _attribute(value) for name, value in given.items() if name in schema.attributes}
+    return {name: value for name, value in given.items() if name in schema.attributes}
 
 
 def _changed_attributes(sample: Sample) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from halo_frontends.onnx.domains import Domain
 
 _NO_MAPS = "HALO has no maps; export the model without them (skl2onnx: options={'zipmap': False})"
 
-CLASSICAL = Domain("ai.onnx.ml", (), {"ZipMap": _NO_MAPS, "DictVectorizer": _NO_MAPS, "CastMap": _NO_MAPS})
+FAMILIES = ("classical_features", "classical_linear")
+"""Modules beside this one that declare expansions."""
+
+CLASSICAL = Domain("ai.onnx.ml", FAMILIES, {"ZipMap": _NO_MAPS, "DictVectorizer": _NO_MAPS, "CastMap": _NO_MAPS})
 
 expands = CLASSICAL.expands
