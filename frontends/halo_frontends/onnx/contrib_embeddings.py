@@ -9,6 +9,7 @@ import numpy as np
 from halo_frontends.onnx.blocks import Blocks, int64, leading, unpacked
 from halo_frontends.onnx.contrib import expands
 from halo_frontends.onnx.draft import Draft, Maker, constant_like
+from halo_frontends.onnx.expanding import check_attributes
 from halo_frontends.onnx.quantities import known_rank, operand
 from halo_py.errors import ModelError, UnsupportedError
 from halo_py.ir.graph import Value
@@ -37,6 +38,7 @@ class _Table:
 @expands("GatherBlockQuantized")
 def _gather_block_quantized(draft: Draft, maker: Maker) -> tuple[Value, ...]:
     """Operands: data, indices, scales, zero points. Indices out of range give zeros."""
+    check_attributes(draft, "bits", "block_size", "quantize_axis", "gather_axis")
     table = _table_of(draft)
     valid, rows = _indices(draft, maker, table)
     fields = maker.make("Gather", [draft.value(0), rows], draft, axis=table.gather)
@@ -141,6 +143,7 @@ def _qembed_layer_normalization(draft: Draft, maker: Maker) -> tuple[Value, ...]
     """Operands: ids of words and segments, tables of words, positions and segments, gamma, beta, mask, five scales and
     five zero points in that order. The second result counts the mask's ones.
     """
+    check_attributes(draft, "epsilon")
     positions = maker.make("Unsqueeze", [_positions(draft, maker), int64(maker, draft, (0,), "axes")], draft)
     total = maker.make("Add", [_rows(draft, maker, 0, draft.value(0)), _rows(draft, maker, 1, positions)], draft)
     if draft.has(1):

@@ -22,6 +22,7 @@ from halo_frontends.onnx.blocks import (
 )
 from halo_frontends.onnx.contrib import REFUSED, expands
 from halo_frontends.onnx.draft import Draft, Maker, constant_like
+from halo_frontends.onnx.expanding import check_attributes
 from halo_frontends.onnx.quantities import operand
 from halo_py.errors import ModelError, UnsupportedError
 from halo_py.ir.graph import Value
@@ -52,6 +53,7 @@ REFUSED.update(
 @expands("MatMulIntegerToFloat")
 def _matmul_integer_to_float(draft: Draft, maker: Maker) -> tuple[Value, ...]:
     """Operands: A, B, A's scale, B's scale, A's zero point, B's zero point, bias."""
+    check_attributes(draft)
     _refuse_scales_per_column(draft, 2)
     factor = maker.make("Mul", [draft.value(2), draft.value(3)], draft)
     product = [draft.value(0), draft.value(1), operand(draft, 4), operand(draft, 5)]
@@ -61,6 +63,7 @@ def _matmul_integer_to_float(draft: Draft, maker: Maker) -> tuple[Value, ...]:
 @expands("DynamicQuantizeMatMul")
 def _dynamic_quantize_matmul(draft: Draft, maker: Maker) -> tuple[Value, ...]:
     """Operands: A (quantised to 8 bits by its extrema), B, its scale, its zero point, bias."""
+    check_attributes(draft)
     a, scale, zero = maker.make_several("DynamicQuantizeLinear", [draft.value(0)], draft, 3)
     factor = maker.make("Mul", [scale, draft.value(2)], draft)
     return _scaled_product(draft, maker, [a, draft.value(1), zero, operand(draft, 3)], factor, operand(draft, 4))
@@ -90,6 +93,7 @@ def _qgemm(draft: Draft, maker: Maker) -> tuple[Value, ...]:
     """Operands: A, its scale and zero point, B, its scale and zero point, C (int32, in units of the product's scale),
     Y's scale and zero point; without the last two Y is float32.
     """
+    check_attributes(draft, "alpha", "transA", "transB")
     a, b = (_matrix(draft, maker, index, name) for index, name in ((0, "transA"), (3, "transB")))
     total = maker.make("MatMulInteger", [a, b, operand(draft, 2), operand(draft, 5)], draft)
     if draft.has(6):
@@ -117,6 +121,7 @@ def _matrix(draft: Draft, maker: Maker, index: int, transposed: str) -> Value:
 @expands("MatMulInteger16")
 def _matmul_integer16(draft: Draft, maker: Maker) -> tuple[Value, ...]:
     """The product of 16-bit integers in 32 bits, signed if one of them is."""
+    check_attributes(draft)
     signed = draft.dtype(0).is_signed or draft.dtype(1).is_signed
     wide = (DType.INT32 if signed else DType.UINT32).onnx_number
     return maker.finish("MatMul", [maker.make("Cast", [draft.value(index)], draft, to=wide) for index in (0, 1)], draft)
@@ -128,6 +133,7 @@ def _matmul_integer16(draft: Draft, maker: Maker) -> tuple[Value, ...]:
 @expands("MatMulNBits")
 def _matmul_nbits(draft: Draft, maker: Maker) -> tuple[Value, ...]:
     """Operands: A [..., K], B [N, blocks, bytes] packed, scales, zero points (packed, or numbers), g_idx, bias."""
+    check_attributes(draft, "K", "N", "bits", "block_size", "accuracy_level", "weight_prepacked")
     if draft.integer("weight_prepacked", 0):
         raise UnsupportedError("weights packed in advance are not supported: " + _OWN_LAYOUT, draft.where)
     if 0 in (draft.shape(1) or ()):
@@ -213,6 +219,7 @@ _TABLES = {0: (*_FP4, *(-value for value in _FP4)), 1: _NF4}
 @expands("MatMulBnb4")
 def _matmul_bnb4(draft: Draft, maker: Maker) -> tuple[Value, ...]:
     """Operands: A, B (codes of [N, K] row by row, high half of a byte first), the greatest magnitude of each block."""
+    check_attributes(draft, "K", "N", "block_size", "quant_type", "transB", "training_mode")
     n, k, size = draft.integer("N", 0), draft.integer("K", 0), draft.integer("block_size", 0)
     table = _TABLES.get(draft.integer("quant_type", 0))
     packed = maker.builder.known(draft.value(1))

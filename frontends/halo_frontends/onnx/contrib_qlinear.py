@@ -11,6 +11,7 @@ import numpy as np
 from halo_frontends.onnx.attributes import AttributeValue
 from halo_frontends.onnx.contrib import expands
 from halo_frontends.onnx.draft import Draft, Maker, constant_like
+from halo_frontends.onnx.expanding import check_attributes
 from halo_frontends.onnx.quantities import dequantized, known_rank, moved_channels, operand, quantized
 from halo_frontends.onnx.upgrade import upgrade
 from halo_py.errors import ModelError
@@ -24,6 +25,7 @@ _WINDOW = ("auto_pad", "ceil_mode", "count_include_pad", "dilations", "group", "
 @expands("QLinearAdd", "QLinearMul")
 def _binary(draft: Draft, maker: Maker) -> tuple[Value, ...]:
     """Operands: A, its scale and zero point, B, its scale and zero point, C's scale and zero point."""
+    check_attributes(draft)
     left, right = dequantized(draft, maker, 0), dequantized(draft, maker, 3)
     result = maker.make(draft.op.removeprefix("QLinear"), [left, right], draft)
     return quantized(draft, maker, result, 6)
@@ -32,12 +34,14 @@ def _binary(draft: Draft, maker: Maker) -> tuple[Value, ...]:
 @expands("QLinearSigmoid")
 def _sigmoid(draft: Draft, maker: Maker) -> tuple[Value, ...]:
     """Operands: X, its scale and zero point, Y's scale and zero point."""
+    check_attributes(draft)
     return quantized(draft, maker, maker.make("Sigmoid", [dequantized(draft, maker, 0)], draft), 3)
 
 
 @expands("QLinearLeakyRelu")
 def _leaky_relu(draft: Draft, maker: Maker) -> tuple[Value, ...]:
     """As QLinearSigmoid, with the slope `alpha` below 0."""
+    check_attributes(draft, "alpha")
     alpha = draft.number("alpha")
     result = maker.make("LeakyRelu", [dequantized(draft, maker, 0)], draft, alpha=0.01 if alpha is None else alpha)
     return quantized(draft, maker, result, 3)
@@ -46,6 +50,7 @@ def _leaky_relu(draft: Draft, maker: Maker) -> tuple[Value, ...]:
 @expands("QLinearSoftmax")
 def _softmax(draft: Draft, maker: Maker) -> tuple[Value, ...]:
     """As QLinearSigmoid; `opset` says which operator set's Softmax is meant (below 13: over all axes from `axis`)."""
+    check_attributes(draft, "axis", "opset")
     opset = draft.integer("opset", 13)
     attributes: dict[str, AttributeValue] = {"axis": draft.integer("axis", -1 if opset >= 13 else 1)}
     name = f"{draft.name}.Softmax"
@@ -59,6 +64,7 @@ def _softmax(draft: Draft, maker: Maker) -> tuple[Value, ...]:
 @expands("QLinearWhere")
 def _where(draft: Draft, maker: Maker) -> tuple[Value, ...]:
     """Operands: condition, X, its scale and zero point, Y, its scale and zero point, Z's scale and zero point."""
+    check_attributes(draft)
     result = maker.make("Where", [draft.value(0), dequantized(draft, maker, 1), dequantized(draft, maker, 4)], draft)
     return maker.finish("QuantizeLinear", [result, draft.value(7), draft.value(8)], draft)
 
@@ -66,6 +72,7 @@ def _where(draft: Draft, maker: Maker) -> tuple[Value, ...]:
 @expands("QLinearConcat")
 def _concat(draft: Draft, maker: Maker) -> tuple[Value, ...]:
     """Operands: Y's scale and zero point, then every part with its scale and zero point."""
+    check_attributes(draft, "axis")
     firsts = range(2, len(draft.inputs), 3)
     parts = [dequantized(draft, maker, first) for first in firsts]
     if not parts:
@@ -77,6 +84,7 @@ def _concat(draft: Draft, maker: Maker) -> tuple[Value, ...]:
 @expands("QLinearReduceMean")
 def _reduce_mean(draft: Draft, maker: Maker) -> tuple[Value, ...]:
     """Operands as QLinearSigmoid; without `axes` all dimensions are reduced."""
+    check_attributes(draft, "axes", "keepdims")
     operands: list[Value | None] = [dequantized(draft, maker, 0)]
     axes = draft.ints("axes")
     if axes:
@@ -91,6 +99,7 @@ def _reduce_mean(draft: Draft, maker: Maker) -> tuple[Value, ...]:
 @expands("QLinearAveragePool", "QLinearGlobalAveragePool")
 def _average_pool(draft: Draft, maker: Maker) -> tuple[Value, ...]:
     """Operands as QLinearSigmoid; channels are the last dimension if `channels_last` is set."""
+    check_attributes(draft, *_WINDOW, "channels_last")
     kind, attributes = draft.op.removeprefix("QLinear"), _window_attributes(draft)
     x = dequantized(draft, maker, 0)
     if not draft.integer("channels_last", 0):
@@ -103,6 +112,7 @@ def _average_pool(draft: Draft, maker: Maker) -> tuple[Value, ...]:
 @expands("NhwcMaxPool")
 def _nhwc_max_pool(draft: Draft, maker: Maker) -> tuple[Value, ...]:
     """MaxPool of quantised numbers whose channels are the last dimension."""
+    check_attributes(draft, *_WINDOW)
     rank = known_rank(draft, 0)
     x = moved_channels(draft, maker, draft.value(0), rank, last=False)
     pooled = maker.make("MaxPool", [x], draft, **_window_attributes(draft))
@@ -112,6 +122,7 @@ def _nhwc_max_pool(draft: Draft, maker: Maker) -> tuple[Value, ...]:
 @expands("QLinearConv")
 def _conv(draft: Draft, maker: Maker) -> Draft | tuple[Value, ...]:
     """ONNX's QLinearConv, whose operands it has; channels of x and y are last if `channels_last` is set."""
+    check_attributes(draft, *_WINDOW, "channels_last")
     attributes = _window_attributes(draft)
     if not draft.integer("channels_last", 0):
         return draft.renamed("QLinearConv").without("channels_last")
@@ -137,6 +148,7 @@ def _conversion(draft: Draft, _maker: Maker) -> Draft:
 @expands("MulInteger")
 def _mul_integer(draft: Draft, maker: Maker) -> tuple[Value, ...]:
     """(A - its zero point) * (B - its zero point) in int32. Operands: A, its zero point, B, its zero point."""
+    check_attributes(draft)
     return maker.finish("Mul", [_centred(draft, maker, 0), _centred(draft, maker, 2)], draft)
 
 
@@ -152,6 +164,7 @@ def _centred(draft: Draft, maker: Maker, index: int) -> Value:
 @expands("ReduceSumInteger")
 def _reduce_sum_integer(draft: Draft, maker: Maker) -> tuple[Value, ...]:
     """The sum of 8-bit integers in 32 bits, signed as they are; without `axes` over all dimensions."""
+    check_attributes(draft, "axes", "keepdims")
     wide = DType.INT32 if draft.dtype(0).is_signed else DType.UINT32
     operands = [maker.make("Cast", [draft.value(0)], draft, to=wide.onnx_number)]
     axes = draft.ints("axes")
