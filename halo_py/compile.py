@@ -76,6 +76,9 @@ class CompileOptions:
     values: Mapping[str, GivenValue] = field(default_factory=dict[str, "GivenValue"])
     symbols: Mapping[str, int] = field(default_factory=dict[str, int])
     batch_size: int | None = None
+    cut_inputs: tuple[str, ...] = ()
+    cut_outputs: tuple[str, ...] = ()
+    format: str | None = None
     objective: str = "throughput"
     precision: Precision = "fp32"
     pins: Pins = field(default_factory=Pins)
@@ -95,6 +98,9 @@ def compile(
     values: Mapping[str, GivenValue] | None = None,
     symbols: Mapping[str, int] | None = None,
     batch_size: int | None = None,
+    cut_inputs: Sequence[str] = (),
+    cut_outputs: Sequence[str] = (),
+    format: str | None = None,
     objective: str = "throughput",
     precision: Precision = "fp32",
     plan: str | Path | None = None,
@@ -103,7 +109,8 @@ def compile(
     """Compile a model (a file or a graph) for a target (a name, a description file or a system).
 
     `shapes` fixes inputs, `values` makes inputs constants, `symbols` fixes named dimensions; `batch_size` is the number
-    of items of one request over all replicas (default: what the model's shapes say, else one item per IPU).
+    of items of one request over all replicas (default: what the model's shapes say, else one item per IPU). `cut_inputs`
+    and `cut_outputs` cut the model at values, `format` names its frontend (default: told from its content).
     `replicas`, `stages` and `micro_batch` pin parts of the plan, `plan` names a plan file. Raises HaloError: UsageError
     for what cannot be met, ModelError, UnsupportedError, OutOfMemoryError.
     """
@@ -112,6 +119,9 @@ def compile(
         values or {},
         symbols or {},
         batch_size,
+        tuple(cut_inputs),
+        tuple(cut_outputs),
+        format,
         objective,
         precision,
         Pins(replicas, stages, micro_batch),
@@ -231,7 +241,16 @@ class Compilation:
 
     def _import(self, path: Path) -> Graph:
         options = self.options
-        given = ImportOptions(options.shapes, options.values, options.symbols, None, keep_symbolic=True)
+        given = ImportOptions(
+            options.shapes,
+            options.values,
+            options.symbols,
+            None,
+            keep_symbolic=True,
+            inputs=options.cut_inputs,
+            outputs=options.cut_outputs,
+            format=options.format,
+        )
         graph = load_model(path, given)
         symbol = batch_symbol(graph)
         unknown = {

@@ -39,7 +39,8 @@ class ImportOptions:
     """What the user says about a model's open questions.
 
     `shapes` fixes inputs, `values` turns inputs into constants, `symbols` fixes named
-    dimensions, `batch_size` fixes the leading dynamic dimension. With `keep_symbolic` the dimensions that stay
+    dimensions, `batch_size` fixes the leading dynamic dimension. `inputs` and `outputs` name values between which the
+    model is cut (none: its own), `format` the frontend that reads the file (None: told from its content). With `keep_symbolic` the dimensions that stay
     unknown are kept as symbols; without it they are a ShapeError.
     """
 
@@ -48,6 +49,9 @@ class ImportOptions:
     symbols: Mapping[str, int] = field(default_factory=_no_symbols)
     batch_size: int | None = None
     keep_symbolic: bool = False
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    format: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +135,11 @@ def frontends() -> tuple[Frontend, ...]:
     return (*_registered.values(), *(frontend for frontend in _discovered if frontend.name not in names))
 
 
-def find_frontend(path: Path) -> Frontend:
-    """The frontend that reads this file. Raises ModelError if the file is missing, empty or of no known format."""
+def find_frontend(path: Path, format: str | None = None) -> Frontend:
+    """The frontend that reads this file, or the one of that name.
+
+    Raises ModelError if the file is missing, empty or of no known format, UsageError for an unknown name.
+    """
     place = Where(str(path))
     try:
         if path.is_dir():
@@ -144,6 +151,8 @@ def find_frontend(path: Path) -> Frontend:
                 raise ModelError("the file is empty", place)
     except OSError as error:
         raise ModelError(f"cannot be read: {error.strerror or error}", place) from error
+    if format is not None:
+        return _named(format)
     for frontend in frontends():
         if frontend.sniff(path, head):
             return frontend
@@ -151,10 +160,18 @@ def find_frontend(path: Path) -> Frontend:
     raise ModelError("is not a model of a known format", place, f"known formats: {known}")
 
 
+def _named(format: str) -> Frontend:
+    for frontend in frontends():
+        if frontend.name == format:
+            return frontend
+    known = ", ".join(frontend.name for frontend in frontends())
+    raise UsageError(f"unknown format {format!r}", hint=f"known formats: {known}")
+
+
 def load_model(path: str | Path, options: ImportOptions | None = None) -> Graph:
     """The graph of a model file of any known format. Raises ModelError, UnsupportedError, UsageError."""
-    found = Path(path)
-    return find_frontend(found).load(found, options or ImportOptions())
+    found, asked = Path(path), options or ImportOptions()
+    return find_frontend(found, asked.format).load(found, asked)
 
 
 def inspect_model(path: str | Path) -> ModelFacts:
@@ -164,8 +181,10 @@ def inspect_model(path: str | Path) -> ModelFacts:
 
 
 def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
-    """`name=1x3x224x224` as (name, dimensions); `name=` is a scalar. Raises UsageError."""
+    """`name=1x3x224x224` (or `name:1x3x224x224`) as (name, dimensions); `name=` is a scalar. Raises UsageError."""
     name, equals, sizes = text.rpartition("=")
+    if not equals:
+        name, equals, sizes = text.rpartition(":")
     try:
         dims = tuple(int(size) for size in sizes.lower().split("x")) if sizes else ()
     except ValueError:

@@ -168,7 +168,7 @@ def owner(artefact: object) -> Driver | None:
     return next((driver for driver in drivers() if driver.owns(artefact)), None)
 
 
-IMPORT_OPTIONS = ("shapes", "values", "symbols", "batch_size", "inputs", "outputs", "format")
+IMPORT_OPTIONS = ("shapes", "values", "symbols", "batch_size", "cut_inputs", "cut_outputs", "format")
 """Options by which a model file's open dimensions and scalars are fixed; every driver takes them."""
 
 
@@ -180,8 +180,8 @@ def import_options(options: Options, *, keep_symbolic: bool = False) -> ImportOp
         symbols=options.get("symbols") or {},
         batch_size=options.get("batch_size"),
         keep_symbolic=keep_symbolic,
-        inputs=tuple(options.get("inputs") or ()),
-        outputs=tuple(options.get("outputs") or ()),
+        inputs=tuple(options.get("cut_inputs") or ()),
+        outputs=tuple(options.get("cut_outputs") or ()),
         format=options.get("format"),
     )
 

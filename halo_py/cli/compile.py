@@ -166,6 +166,8 @@ def _verified(executable: Executable, model: Path, keywords: dict[str, Any], pro
     from halo_py.cli.verify import refuse_if_different, verify
     from halo_py.frontend import ImportOptions
 
+    if keywords.get("cut_inputs") or keywords.get("cut_outputs"):
+        raise UsageError("--verify compares whole models", hint="leave --inputs and --outputs out, or --verify")
     options = ImportOptions(keywords.get("shapes", {}), keywords.get("values", {}), keep_symbolic=True)
     with progress.phase("verify"):
         compared = verify(executable, model, options)

@@ -28,6 +28,9 @@ class ImportArguments(TypedDict):
     shape: tuple[str, ...]
     value: tuple[str, ...]
     batch_size: int | None
+    cut_inputs: tuple[str, ...]
+    cut_outputs: tuple[str, ...]
+    format: str | None
 
 
 class PlanArguments(TypedDict):
@@ -61,7 +64,29 @@ def import_options(command: Command) -> Command:
             help="Make an input a constant: one value, or a list (axes=0,1). Repeatable.",
         ),
         click.option(
+            "--format",
+            "-x",
+            metavar="FORMAT",
+            help="The model's format [default: told from its content].",
+        ),
+        click.option(
+            "--outputs",
+            "cut_outputs",
+            multiple=True,
+            metavar="NAMES",
+            help="Cut the model at these values (a,b). Repeatable.",
+        ),
+        click.option(
+            "--inputs",
+            "cut_inputs",
+            multiple=True,
+            metavar="NAMES",
+            help="Begin at these values (a,b), which become inputs. Repeatable.",
+        ),
+        click.option(
             "--shape",
+            "--input-shape",
+            "shape",
             multiple=True,
             metavar="NAME=1x3x224x224",
             help="Fix the shape of an input. Repeatable.",
@@ -110,8 +135,16 @@ def import_keywords(given: ImportArguments) -> dict[str, Any]:
         "shapes": dict(parse_shape(text) for text in given["shape"]),
         "values": dict(parse_value(text) for text in given["value"]),
         "batch_size": given["batch_size"],
+        "cut_inputs": _names(given["cut_inputs"]),
+        "cut_outputs": _names(given["cut_outputs"]),
+        "format": given["format"],
     }
     return {name: value for name, value in keywords.items() if value}
+
+
+def _names(texts: tuple[str, ...]) -> list[str]:
+    """`a,b` and repetitions as one list."""
+    return [name for text in texts for name in text.split(",") if name]
 
 
 def compile_keywords(given: CompileArguments) -> dict[str, Any]:

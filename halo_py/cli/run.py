@@ -179,10 +179,10 @@ def _run_saved(asked: _Asked) -> tuple[str, Result]:
 
 
 def _refuse_compile_options(asked: _Asked) -> None:
-    free = {"objective": "throughput", "precision": "fp32", "shape": (), "value": ()}
-    given = [name for name, value in asked.options.items() if value != free.get(name)]
+    free = {"objective": "throughput", "precision": "fp32"}
+    given = [name for name, value in asked.options.items() if value not in ((), free.get(name))]
     if given:
-        option = given[0].replace("_", "-")
+        option = given[0].removeprefix("cut_").replace("_", "-")
         raise UsageError(f"--{option} is for models; {asked.file} is compiled already", hint=f"leave --{option} out")
 
 
@@ -203,7 +203,7 @@ def _run_model(asked: _Asked) -> tuple[str, Result]:
     keywords = compile_keywords(asked.options) if simulated else import_keywords(asked.options)
     if simulated:
         keywords["mode"] = asked.mode
-    if asked.inputs:
+    if asked.inputs and not keywords.get("cut_inputs"):
         fixed = keywords.get("values", {})
         types = {port.name: port.type for port in inspect_model(asked.file).inputs if port.name not in fixed}
         return device, odla.execute(asked.file, _read(asked, types), device=device, **keywords)
@@ -211,6 +211,8 @@ def _run_model(asked: _Asked) -> tuple[str, Result]:
         keywords.setdefault("batch_size", 1)
     executable = odla.compile_for(asked.file, device, **keywords)
     types = {port.name: port.type for port in executable.signature.inputs}
+    if asked.inputs:
+        return device, executable.run(_read(asked, types))
     return device, executable.run(_seeded(types, _imported(asked), asked.seed))
 
 
