@@ -1,0 +1,446 @@
+"""Runs the program of a TorchScript file on values that are mostly not known yet, which builds its graph.
+
+Functions and methods are inlined where they are called. Numbers, lists and modules are what they are; an op on tensors
+adds nodes. Conditions and loops that are known are taken and unrolled; `control.py` builds the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NoReturn
+
+from halo_frontends.torchscript import containers, numbers, syntax
+from halo_frontends.torchscript.control import Control
+from halo_frontends.torchscript.maker import Maker
+from halo_frontends.torchscript.objects import Device, EnumMember, ScriptObject, StoredTensor
+from halo_frontends.torchscript.operators import Operators, wrap
+from halo_frontends.torchscript.type_tests import is_instance
+from halo_frontends.torchscript.values import FunctionName, Item, NamedItems, Scalar, Tensor, Undefined
+from halo_py.errors import HaloError, ModelError, UnsupportedError
+
+if TYPE_CHECKING:
+    from halo_frontends.torchscript.library import Library
+
+_DEEPEST_CALLS = 70
+_MOST_TRIPS = 1 << 16
+_NAMED: dict[str, Item] = {
+    "True": True,
+    "False": False,
+    "None": None,
+    "inf": float("inf"),
+    "nan": float("nan"),
+    "infj": complex(0, float("inf")),
+    "nanj": complex(0, float("nan")),
+}
+
+
+@dataclass(slots=True)
+class Frame:
+    """One call that is being interpreted: its variables, and where it stands in the model's tree."""
+
+    function: syntax.Function
+    variables: dict[str, Item]
+    path: str
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A block has ended with `return`."""
+
+    value: Item
+
+
+@dataclass(slots=True)
+class RaisedError(Exception):
+    """The program raises an exception of its own."""
+
+    message: str
+
+
+@dataclass(slots=True)
+class Interpreter:
+    """Interprets one file's code. `constants` are what `CONSTANTS.c0`, ... stand for."""
+
+    library: Library
+    constants: Sequence[Item]
+    maker: Maker
+    operators: Operators = field(init=False)
+    control: Control = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.operators = Operators(self.maker)
+        self.control = Control(self)
+
+    # -- calls ----------------------------------------------------------------------------------------------------
+
+    def method(
+        self, instance: ScriptObject, name: str, arguments: Sequence[Item], depth: int = 0, **named: Item
+    ) -> Item:
+        """Call a method. Raises ModelError if the class has none of this name."""
+        found = self.library.method(instance.class_name, name)
+        if found is None:
+            raise self.maker.wrong(f"the class {instance.class_name} has no method {name!r}")
+        return self.function(found, [instance, *arguments], named, instance.path, depth)
+
+    def function(
+        self, function: syntax.Function, arguments: Sequence[Item], named: Mapping[str, Item], path: str, depth: int
+    ) -> Item:
+        """Call a function: its body is interpreted in a frame of its own."""
+        if depth > _DEEPEST_CALLS:
+            raise self.maker.wrong(f"functions call each other more than {_DEEPEST_CALLS} deep")
+        frame = Frame(function, {}, path, depth)
+        for position, parameter in enumerate(function.parameters):
+            if position < len(arguments):
+                frame.variables[parameter.name] = arguments[position]
+            elif parameter.name in named:
+                frame.variables[parameter.name] = named[parameter.name]
+            elif parameter.default is not None:
+                frame.variables[parameter.name] = self.evaluate(frame, parameter.default)
+            else:
+                raise self.maker.wrong(f"{function.name} is called without {parameter.name!r}")
+        result = self.block(frame, function.body)
+        return result.value if isinstance(result, Returned) else None
+
+    # -- statements -----------------------------------------------------------------------------------------------
+
+    def block(self, frame: Frame, statements: Sequence[syntax.Statement]) -> Returned | None:
+        """Run statements in order; answers what was returned."""
+        for position, statement in enumerate(statements):
+            match statement:
+                case syntax.Assign():
+                    self._assign(frame, statement)
+                case syntax.Declare():
+                    if statement.value is not None:
+                        self.bind(frame, statement.target, self.evaluate(frame, statement.value))
+                case syntax.If():
+                    done, result = self._choose(frame, statement, statements[position + 1 :])
+                    if done:
+                        return result
+                case syntax.While() | syntax.For() | syntax.With():
+                    result = self._nested(frame, statement)
+                    if result is not None:
+                        return result
+                case syntax.Return():
+                    return Returned(None if statement.value is None else self.evaluate(frame, statement.value))
+                case syntax.Pass() | syntax.Class():
+                    pass
+                case syntax.Function():
+                    raise self._unsupported("functions inside of functions")
+        return None
+
+    def _assign(self, frame: Frame, statement: syntax.Assign) -> None:
+        value = self.evaluate(frame, statement.value)
+        if not statement.unpacks:
+            for target in statement.targets:
+                self.bind(frame, target, value)
+            return
+        items = containers.items_of(value)
+        if items is None or len(items) != len(statement.targets):
+            raise self.maker.wrong(f"line {statement.line}: cannot be taken apart into {len(statement.targets)} values")
+        for target, item in zip(statement.targets, items, strict=True):
+            self.bind(frame, target, item)
+
+    def bind(self, frame: Frame, target: syntax.Expression, value: Item) -> None:
+        """Give a variable, an attribute or an element a value."""
+        if isinstance(target, syntax.Name) and len(target.parts) == 1:
+            frame.variables[target.parts[0]] = value
+            return
+        if isinstance(target, (syntax.Name, syntax.Attribute)):
+            if isinstance(target, syntax.Name):
+                owner, name = self._parts(frame, target.parts[:-1]), target.parts[-1]
+            else:
+                owner, name = self.evaluate(frame, target.base), target.name
+            if not isinstance(owner, ScriptObject):
+                raise self.maker.wrong(f"line {target.line}: sets {name!r} of what is no object")
+            self.set_attribute(owner, name, value)
+            return
+        if isinstance(target, syntax.Subscript):
+            owner, index = self.evaluate(frame, target.base), self.evaluate(frame, target.index)
+            containers.set_item(self.maker, owner, index, value)
+            return
+        raise self._unsupported("an assignment to an expression")
+
+    def set_attribute(self, owner: ScriptObject, name: str, value: Item) -> None:
+        """Set an attribute of an object; it holds for what is interpreted afterwards."""
+        attributes = owner.attributes
+
+        def get() -> Item:
+            return attributes.get(name)
+
+        def assign(new: Item) -> None:
+            attributes[name] = new
+
+        self.maker.emitter.change((id(owner), name), get(), get, assign, value)
+
+    def _choose(
+        self, frame: Frame, statement: syntax.If, rest: Sequence[syntax.Statement]
+    ) -> tuple[bool, Returned | None]:
+        """An `if`; answers whether the block around it has ended, and with what."""
+        condition = self.truth(self.evaluate(frame, statement.condition))
+        if isinstance(condition, bool):
+            result = self.block(frame, statement.then if condition else statement.otherwise)
+            return result is not None, result
+        return self.control.choose(frame, statement, condition, rest)
+
+    def _nested(self, frame: Frame, statement: syntax.While | syntax.For | syntax.With) -> Returned | None:
+        match statement:
+            case syntax.While():
+                return self._while(frame, statement)
+            case syntax.For():
+                return self._for(frame, statement)
+            case syntax.With():
+                return self._with(frame, statement)
+
+    def _while(self, frame: Frame, statement: syntax.While) -> Returned | None:
+        for _ in range(_MOST_TRIPS):
+            condition = self.truth(self.evaluate(frame, statement.condition))
+            if isinstance(condition, Scalar):
+                self.control.repeat(frame, statement.body, condition, statement.condition, None, ())
+                return None
+            if not condition:
+                return None
+            result = self.block(frame, statement.body)
+            if result is not None:
+                return result
+        raise self.maker.wrong(f"line {statement.line}: a loop of more than {_MOST_TRIPS} iterations")
+
+    def _for(self, frame: Frame, statement: syntax.For) -> Returned | None:
+        items = self.evaluate(frame, statement.items)
+        if isinstance(items, Scalar):
+            self.control.repeat(frame, statement.body, None, None, items, statement.targets)
+            return None
+        known = containers.items_of(items)
+        if known is None or len(known) > _MOST_TRIPS:
+            raise self._unsupported(f"line {statement.line}: a loop over {type(items).__name__}")
+        for item in known:
+            if len(statement.targets) == 1:
+                self.bind(frame, statement.targets[0], item)
+            else:
+                for target, part in zip(statement.targets, containers.items_of(item) or (), strict=True):
+                    self.bind(frame, target, part)
+            result = self.block(frame, statement.body)
+            if result is not None:
+                return result
+        return None
+
+    def _with(self, frame: Frame, statement: syntax.With) -> Returned | None:
+        """Context managers of models switch gradients on or off, or open profiler ranges: they change no value."""
+        manager = self.evaluate(frame, statement.manager)
+        if statement.name is not None:
+            frame.variables[statement.name] = manager
+        return self.block(frame, statement.body)
+
+    # -- expressions ----------------------------------------------------------------------------------------------
+
+    def evaluate(self, frame: Frame, expression: syntax.Expression) -> Item:
+        """What an expression stands for."""
+        match expression:
+            case syntax.Name():
+                return self._parts(frame, expression.parts)
+            case syntax.Literal():
+                return expression.value
+            case syntax.Call():
+                return self._call(frame, expression)
+            case syntax.Attribute():
+                return self._attribute(self.evaluate(frame, expression.base), expression.name)
+            case syntax.Subscript():
+                return containers.get_item(
+                    self.maker, self.evaluate(frame, expression.base), self.evaluate(frame, expression.index)
+                )
+            case syntax.TupleOf():
+                return tuple(self.evaluate(frame, item) for item in expression.items)
+            case syntax.ListOf():
+                return [self.evaluate(frame, item) for item in expression.items]
+            case syntax.DictOf():
+                return {self.evaluate(frame, key): self.evaluate(frame, value) for key, value in expression.pairs}
+            case syntax.Negative():
+                return numbers.negative(self.maker, self.evaluate(frame, expression.operand))
+
+    def _parts(self, frame: Frame, parts: tuple[str, ...]) -> Item:
+        first = parts[0]
+        if first in frame.variables:
+            found = frame.variables[first]
+            if isinstance(found, Undefined):
+                raise self._unsupported(f"{first!r} is read, and {found.reason}")
+            for name in parts[1:]:
+                found = self._attribute(found, name)
+            return found
+        if len(parts) == 1:
+            if first in _NAMED:
+                return _NAMED[first]
+            raise self.maker.wrong(f"the variable {first!r} has no value")
+        if first == "CONSTANTS":
+            return self._constant(parts[1])
+        if first == "__torch__":
+            return self._global(parts)
+        raise self.maker.wrong(f"the name {'.'.join(parts)} means nothing")
+
+    def _constant(self, name: str) -> Item:
+        number = int(name[1:]) if name[1:].isdigit() else -1
+        if not 0 <= number < len(self.constants):
+            raise self.maker.wrong(f"there is no constant {name!r}")
+        found = self.constants[number]
+        return self.maker.emitter.stored(found, name) if isinstance(found, StoredTensor) else found
+
+    def _global(self, parts: tuple[str, ...]) -> Item:
+        """A function or class by its qualified name, or a member of an enumeration."""
+        owner = self.library.find_class(".".join(parts[:-1]))
+        if owner is not None and "Enum" in owner.bases and parts[-1] in owner.values:
+            value = owner.values[parts[-1]]
+            return EnumMember(".".join(parts[:-1]), value.value if isinstance(value, syntax.Literal) else None)
+        return FunctionName(".".join(parts))
+
+    def _attribute(self, owner: Item, name: str) -> Item:
+        if isinstance(owner, ScriptObject):
+            if name in owner.attributes:
+                found = owner.attributes[name]
+                if isinstance(found, StoredTensor):
+                    return self.maker.emitter.stored(found, f"{owner.path}.{name}" if owner.path else name)
+                return found
+            return self._class_value(owner, name)
+        if isinstance(owner, NamedItems) and name in owner.names:
+            return owner.items[owner.names.index(name)]
+        if isinstance(owner, EnumMember) and name == "value":
+            return owner.value if isinstance(owner.value, (int, float, str)) else None
+        raise self.maker.wrong(f"{type(owner).__name__} has no attribute {name!r}")
+
+    def _class_value(self, owner: ScriptObject, name: str) -> Item:
+        found = self.library.find_class(owner.class_name)
+        value = None if found is None else found.values.get(name)
+        if value is None and found is not None and name in found.fields:
+            value = found.fields[name].value
+        if value is None:
+            raise self.maker.wrong(f"{owner.class_name} has no attribute {name!r}")
+        return self.evaluate(Frame(_NO_FUNCTION, {}, "", 0), value)
+
+    # -- calls in expressions -------------------------------------------------------------------------------------
+
+    def _call(self, frame: Frame, call: syntax.Call) -> Item:
+        function = call.function
+        if isinstance(function, syntax.Name):
+            first = function.parts[0]
+            if first not in frame.variables:
+                if first == "torch":
+                    return self._operator(frame, call, "::".join(("aten", ".".join(function.parts[1:]))))
+                if first == "ops":
+                    return self._operator(frame, call, "::".join((".".join(function.parts[1:-1]), function.parts[-1])))
+                if len(function.parts) == 1:
+                    return self._builtin(frame, call, first)
+                if first == "__torch__":
+                    return self._call_global(frame, call, function.text)
+            if len(function.parts) > 1:
+                owner = self._parts(frame, function.parts[:-1])
+                return self._call_method(frame, call, owner, function.parts[-1])
+            target = frame.variables[first]
+        elif isinstance(function, syntax.Attribute):
+            return self._call_method(frame, call, self.evaluate(frame, function.base), function.name)
+        else:
+            target = self.evaluate(frame, function)
+        if isinstance(target, FunctionName):
+            return self._call_global(frame, call, target.name)
+        raise self.maker.wrong(f"line {call.line}: calls {type(target).__name__}")
+
+    def _given(self, frame: Frame, call: syntax.Call) -> tuple[list[Item], dict[str, Item]]:
+        arguments = [self.evaluate(frame, item) for item in call.arguments]
+        return arguments, {name: self.evaluate(frame, item) for name, item in call.keywords}
+
+    def _call_method(self, frame: Frame, call: syntax.Call, owner: Item, name: str) -> Item:
+        arguments, named = self._given(frame, call)
+        if not isinstance(owner, ScriptObject):
+            raise self._unsupported(f"line {call.line}: the method {name!r} of {type(owner).__name__}")
+        if name == "__init__" and self.library.method(owner.class_name, name) is None:
+            return None
+        return self.method(owner, name, arguments, frame.depth + 1, **named)
+
+    def _call_global(self, frame: Frame, call: syntax.Call, name: str) -> Item:
+        owner, _, last = name.rpartition(".")
+        if last == "__new__":
+            return ScriptObject(owner)
+        arguments, named = self._given(frame, call)
+        function = self.library.find_function(name)
+        if function is not None:
+            return self.function(function, arguments, named, frame.path, frame.depth + 1)
+        found = self.library.find_class(name)
+        if found is None:
+            raise self.maker.wrong(f"line {call.line}: there is no function {name}")
+        if "NamedTuple" in found.bases:
+            return NamedItems(name, tuple(found.fields), tuple(arguments))
+        instance = ScriptObject(name)
+        self.method(instance, "__init__", arguments, frame.depth + 1, **named)
+        return instance
+
+    def _operator(self, frame: Frame, call: syntax.Call, name: str) -> Item:
+        arguments, named = self._given(frame, call)
+        emitter = self.maker.emitter
+        before = emitter.where, emitter.name
+        short = name.rpartition("::")[2]
+        emitter.name = f"{frame.path}/{short}" if frame.path else short
+        emitter.where = replace(emitter.where, node=emitter.name, op=name)
+        try:
+            if name == "prim::RaiseException":
+                raise RaisedError(str(arguments[0]) if arguments else "")
+            return self._apply(name, arguments, named)
+        finally:
+            emitter.where, emitter.name = before
+
+    def _apply(self, name: str, arguments: list[Item], named: dict[str, Item]) -> Item:
+        """An op on lists and texts, on numbers, or on tensors. Raises HaloError."""
+        try:
+            for find in (containers.find, numbers.find):
+                function: Callable[..., Item] | None = find(name, arguments)
+                if function is not None:
+                    return function(self.maker, *arguments, **named)
+            return self.operators.apply(name, arguments, named)
+        except (HaloError, RaisedError, RecursionError):
+            raise
+        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, AssertionError) as error:
+            raise ModelError(f"cannot be read: {error}", self.maker.emitter.where) from error
+
+    def _builtin(self, frame: Frame, call: syntax.Call, name: str) -> Item:
+        """A function of the language itself."""
+        given = call.arguments
+        match name:
+            case "annotate" | "unchecked_cast":
+                return self.evaluate(frame, given[1])
+            case "uninitialized":
+                return Undefined("no path that leads here gives it a value")
+            case "isinstance":
+                return is_instance(self.evaluate(frame, given[0]), given[1])
+            case "print":
+                return None
+            case "getattr":
+                owner = self.evaluate(frame, given[0])
+                return self._attribute(owner, str(self.evaluate(frame, given[1])))
+            case "hasattr":
+                owner = self.evaluate(frame, given[0])
+                return isinstance(owner, ScriptObject) and str(self.evaluate(frame, given[1])) in owner.attributes
+            case "unchecked_unwrap_optional":
+                return self.evaluate(frame, given[0])
+            case "fork":
+                raise self._unsupported("parallel parts (fork)")
+            case _:
+                return self._operator(frame, call, f"python::{name}")
+
+    # -- truth ----------------------------------------------------------------------------------------------------
+
+    def truth(self, item: Item) -> bool | Scalar:
+        """An item as a condition."""
+        if isinstance(item, (Tensor, StoredTensor)):
+            item = numbers.to_number(self.maker, wrap(self.maker, item))
+        if isinstance(item, Scalar):
+            return item if item.kind == "bool" else numbers.to_bool(self.maker, item)
+        return bool(item)
+
+    def _unsupported(self, what: str) -> UnsupportedError:
+        return self.maker.unsupported(f"{what} is not supported" if " is " not in what else what)
+
+    def refuse(self, message: str) -> NoReturn:
+        """Raise an error that says what the program does that no graph can do."""
+        raise self.maker.unsupported(message)
+
+
+_NO_FUNCTION = syntax.Function("", (), None, (), 0)
+
+__all__ = ["Device", "Frame", "Interpreter", "RaisedError", "Returned"]

@@ -1,0 +1,79 @@
+"""Applies the op table: binds arguments, makes results tensors, and turns in-place forms into new contents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from halo_frontends.torchscript.maker import Maker
+from halo_frontends.torchscript.objects import StoredTensor
+from halo_frontends.torchscript.table import bind, find
+from halo_frontends.torchscript.values import Item, Tensor
+from halo_py.errors import UnsupportedError, Where
+from halo_py.ir.graph import Value
+
+
+class UnknownOperatorError(UnsupportedError):
+    """An op that the table does not have; the reader lists all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operators:
+    """The op table at work."""
+
+    maker: Maker
+
+    def apply(self, name: str, arguments: Sequence[Item], named: Mapping[str, Item]) -> Item:
+        """The results of an op. Raises UnknownOperatorError, or HaloError if the arguments do not fit."""
+        m = self.maker
+        found = find(name)
+        if found is None:
+            raise UnknownOperatorError("unknown operator", m.emitter.where)
+        entry, in_place = found
+        keywords = dict(named)
+        out = keywords.pop("out", None)
+        placed, bound = bind(entry, m, arguments, keywords)
+        result = entry.handler(m, *placed, **bound)
+        if in_place:
+            return self._write(arguments[0], result)
+        if out is not None:
+            return self._write(out, result)
+        return as_items(result)
+
+    def _write(self, target: Item, result: Any) -> Item:
+        """New contents for a tensor, in its own type and shape. A view made in place takes the tensor's place."""
+        m = self.maker
+        if not isinstance(target, Tensor):
+            raise m.unsupported("works in place on what is no variable tensor")
+        if isinstance(result, Tensor):
+            if result is not target:
+                target.value, target.base = m.read(result), None
+            return target
+        if not isinstance(result, Value):
+            raise m.unsupported("works in place on several tensors")
+        before = m.read(target)
+        value = m.cast(result, m.dtype(before))
+        if m.is_static(before) and m.is_static(value) and m.shape(before) != m.shape(value):
+            value = m.expand(value, m.shape(before)) if m.rank(value) <= m.rank(before) else value
+        m.emitter.write(target, value)
+        return target
+
+
+def as_items(result: Any) -> Item:
+    """A handler's result as items: values become tensors."""
+    if isinstance(result, Value):
+        return Tensor(result)
+    if isinstance(result, list):
+        return [as_items(entry) for entry in cast("list[Any]", result)]
+    if isinstance(result, tuple):
+        return tuple(as_items(entry) for entry in cast("tuple[Any, ...]", result))
+    return result
+
+
+def wrap(m: Maker, item: Item) -> Item:
+    """An item with tensors of the file as tensors of the program."""
+    return m.emitter.stored(item, "constant") if isinstance(item, StoredTensor) else item
+
+
+__all__ = ["Operators", "UnknownOperatorError", "Where", "as_items", "wrap"]

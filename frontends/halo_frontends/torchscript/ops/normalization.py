@@ -1,0 +1,179 @@
+"""Normalisation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from halo_frontends.torchscript.maker import Maker
+from halo_frontends.torchscript.ops.pointwise import constant_like, float_limits
+from halo_frontends.torchscript.table import aten
+
+if TYPE_CHECKING:
+    from halo_frontends.torchscript.kinds import Ints, Value
+
+
+@aten("batch_norm", "_batch_norm_impl_index")
+def batch_norm(
+    m: Maker,
+    input: Value,
+    weight: Value | None,
+    bias: Value | None,
+    running_mean: Value | None,
+    running_var: Value | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool = True,
+) -> Value:
+    channels = m.shape(input)[1] if m.rank(input) > 1 else m.shape(input)[0]
+    scale = weight or m.const(np.ones(channels, m.dtype(input).numpy))
+    shift = bias or m.const(np.zeros(channels, m.dtype(input).numpy))
+    if running_mean is None or running_var is None or training:
+        axes = [axis for axis in range(m.rank(input)) if axis != 1]
+        return _affine(m, _standardised(m, input, axes, eps), scale, shift)
+    return m.op("BatchNormalization", input, scale, shift, running_mean, running_var, epsilon=eps)
+
+
+@aten("native_batch_norm", "_native_batch_norm_legit_no_training")
+def native_batch_norm(
+    m: Maker,
+    input: Value,
+    weight: Value | None,
+    bias: Value | None,
+    running_mean: Value | None,
+    running_var: Value | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> tuple[Value, None, None]:
+    return batch_norm(m, input, weight, bias, running_mean, running_var, training, momentum, eps), None, None
+
+
+def _standardised(m: Maker, input: Value, axes: list[int], eps: float) -> Value:
+    """(x - mean) / sqrt(variance + eps) over these axes."""
+    centred = m.op("Sub", input, m.op("ReduceMean", input, m.ints(axes), keepdims=1))
+    variance = m.op("ReduceMean", m.op("Mul", centred, centred), m.ints(axes), keepdims=1)
+    return m.op("Div", centred, m.op("Sqrt", m.op("Add", variance, constant_like(m, variance, eps))))
+
+
+def _affine(m: Maker, value: Value, scale: Value | None, shift: Value | None) -> Value:
+    """Scale and shift per channel (axis 1)."""
+    tail = [-1, *[1] * (m.rank(value) - 2)]
+    if scale is not None:
+        value = m.op("Mul", value, m.reshape(scale, tail))
+    return value if shift is None else m.op("Add", value, m.reshape(shift, tail))
+
+
+@aten("instance_norm")
+def instance_norm(
+    m: Maker,
+    input: Value,
+    weight: Value | None,
+    bias: Value | None,
+    running_mean: Value | None,
+    running_var: Value | None,
+    use_input_stats: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool = True,
+) -> Value:
+    channels = m.shape(input)[1]
+    scale = weight or m.const(np.ones(channels, m.dtype(input).numpy))
+    shift = bias or m.const(np.zeros(channels, m.dtype(input).numpy))
+    if not use_input_stats and running_mean is not None and running_var is not None:
+        return m.op("BatchNormalization", input, scale, shift, running_mean, running_var, epsilon=eps)
+    return m.op("InstanceNormalization", input, scale, shift, epsilon=eps)
+
+
+@aten("layer_norm")
+def layer_norm(
+    m: Maker,
+    input: Value,
+    normalized_shape: Ints,
+    weight: Value | None = None,
+    bias: Value | None = None,
+    eps: float = 1e-5,
+    cudnn_enable: bool = True,
+) -> Value:
+    scale = weight or m.const(np.ones(normalized_shape, m.dtype(input).numpy))
+    return m.op("LayerNormalization", input, scale, bias, axis=-len(normalized_shape), epsilon=eps)
+
+
+@aten("native_layer_norm")
+def native_layer_norm(
+    m: Maker, input: Value, normalized_shape: Ints, weight: Value | None, bias: Value | None, eps: float
+) -> tuple[Value, None, None]:
+    return layer_norm(m, input, normalized_shape, weight, bias, eps), None, None
+
+
+@aten("rms_norm", "_fused_rms_norm")
+def rms_norm(
+    m: Maker, input: Value, normalized_shape: Ints, weight: Value | None = None, eps: float | None = None
+) -> Value:
+    found = float_limits(m.dtype(input)).eps if eps is None else eps
+    scale = weight or m.const(np.ones(normalized_shape, m.dtype(input).numpy))
+    return m.op("RMSNormalization", input, scale, axis=-len(normalized_shape), epsilon=found)
+
+
+@aten("group_norm")
+def group_norm(
+    m: Maker,
+    input: Value,
+    num_groups: int,
+    weight: Value | None = None,
+    bias: Value | None = None,
+    eps: float = 1e-5,
+    cudnn_enabled: bool = True,
+) -> Value:
+    channels = m.shape(input)[1]
+    if m.rank(input) < 3:
+        shape = m.shape(input)
+        split = m.reshape(input, [shape[0], num_groups, -1])
+        return _affine(m, m.reshape(_standardised(m, split, [2], eps), shape), weight, bias)
+    scale = weight or m.const(np.ones(channels, m.dtype(input).numpy))
+    shift = bias or m.const(np.zeros(channels, m.dtype(input).numpy))
+    return m.op("GroupNormalization", input, scale, shift, num_groups=num_groups, epsilon=eps)
+
+
+@aten("native_group_norm")
+def native_group_norm(
+    m: Maker,
+    input: Value,
+    weight: Value | None,
+    bias: Value | None,
+    N: int,
+    C: int,
+    HxW: int,
+    group: int,
+    eps: float,
+) -> tuple[Value, None, None]:
+    return group_norm(m, input, group, weight, bias, eps), None, None
+
+
+@aten("local_response_norm")
+def local_response_norm(
+    m: Maker, input: Value, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Value:
+    return m.op("LRN", input, size=size, alpha=alpha, beta=beta, bias=k)
+
+
+@aten("normalize")
+def normalize(m: Maker, input: Value, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Value:
+    from halo_frontends.torchscript.ops.reduction import norm_over
+
+    length = norm_over(m, input, p, [m.axis(dim, m.rank(input))], True)
+    return m.op("Div", input, m.op("Max", length, constant_like(m, length, eps)))
+
+
+@aten("cosine_similarity")
+def cosine_similarity(m: Maker, x1: Value, x2: Value, dim: int = 1, eps: float = 1e-8) -> Value:
+    rank = max(m.rank(x1), m.rank(x2))
+    axis = m.ints([m.axis(dim, rank) - rank])
+
+    def unit(value: Value) -> Value:
+        length = m.op("ReduceL2", value, axis, keepdims=1)
+        return m.op("Div", value, m.op("Max", length, constant_like(m, length, eps)))
+
+    return m.op("ReduceSum", m.op("Mul", unit(x1), unit(x2)), axis, keepdims=0)

@@ -1,0 +1,385 @@
+"""Views: other shapes, orders and parts of one tensor. What is written into them is written into their base."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from halo_frontends.torchscript.maker import INT_MAX, Maker
+from halo_frontends.torchscript.table import aten, read_sizes
+from halo_frontends.torchscript.values import Scalar, Tensor
+from halo_py.types import DType
+
+if TYPE_CHECKING:
+    from halo_frontends.torchscript.kinds import Ints, Item, Size, Sizes, Value
+
+
+def _shape_view(m: Maker, input: Tensor, change: Callable[[Value], Value]) -> Tensor:
+    """The same elements in another shape."""
+    return m.view(input, change, lambda base, new: m.reshape(new, m.sizes(base)))
+
+
+def _order_view(m: Maker, input: Tensor, perm: list[int]) -> Tensor:
+    """The axes in another order."""
+    back = [perm.index(axis) for axis in range(len(perm))]
+    return m.view(input, lambda base: m.transpose(base, perm), lambda _base, new: m.transpose(new, back))
+
+
+# -- shapes ---------------------------------------------------------------------------------------------------------
+
+
+@aten("view", "_unsafe_view")
+def view(m: Maker, input: Tensor, size: Item) -> Tensor:
+    if isinstance(size, (list, tuple)):
+        return reshape(m, input, read_sizes(m, size))
+    raise m.unsupported("a view as another element type is not supported")
+
+
+@aten("reshape", "_reshape_alias", "view_copy")
+def reshape(m: Maker, input: Tensor, shape: Sizes, stride: Item = None) -> Tensor:
+    return _shape_view(m, input, lambda base: m.reshape(base, _filled(m, base, shape)))
+
+
+def _filled(m: Maker, base: Value, shape: Sizes) -> Sizes:
+    """The shape with its -1 worked out where everything is known."""
+    if -1 not in shape or not m.is_static(base):
+        return shape
+    known = [size for size in shape if isinstance(size, int)]
+    if len(known) != len(shape):
+        return shape
+    rest = prod(size for size in known if size != -1)
+    total = prod(m.shape(base))
+    if not rest or total % rest:
+        raise m.wrong(f"{list(m.shape(base))} cannot be viewed as {known}")
+    return [total // rest if size == -1 else size for size in known]
+
+
+@aten("view_as", "reshape_as")
+def view_as(m: Maker, input: Tensor, other: Value) -> Tensor:
+    return reshape(m, input, m.sizes(other))
+
+
+@aten("flatten")
+def flatten(m: Maker, input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    def change(base: Value) -> Value:
+        rank = m.rank(base)
+        start, end = m.axis(start_dim, rank), m.axis(end_dim, rank)
+        sizes = m.sizes(base)
+        middle = [size for size in sizes[start : end + 1] if isinstance(size, int)]
+        joined: Size = prod(middle) if len(middle) == len(sizes[start : end + 1]) else -1
+        return m.reshape(base, [*sizes[:start], joined, *sizes[end + 1 :]])
+
+    return _shape_view(m, input, change)
+
+
+@aten("ravel")
+def ravel(m: Maker, input: Tensor) -> Tensor:
+    return flatten(m, input)
+
+
+@aten("unflatten")
+def unflatten(m: Maker, input: Tensor, dim: int, sizes: Sizes) -> Tensor:
+    def change(base: Value) -> Value:
+        old = m.sizes(base)
+        axis = m.axis(dim, len(old))
+        return m.reshape(base, _filled(m, base, [*old[:axis], *sizes, *old[axis + 1 :]]))
+
+    return _shape_view(m, input, change)
+
+
+@aten("squeeze")
+def squeeze(m: Maker, input: Tensor, dim: Ints | None = None) -> Tensor:
+    def change(base: Value) -> Value:
+        rank = m.rank(base)
+        asked = range(rank) if dim is None else [m.axis(axis, rank) for axis in dim]
+        shape = m.type(base).shape or ()
+        return m.squeeze(base, *[axis for axis in asked if axis < rank and shape[axis] == 1])
+
+    return _shape_view(m, input, change)
+
+
+@aten("unsqueeze")
+def unsqueeze(m: Maker, input: Tensor, dim: int) -> Tensor:
+    def change(base: Value) -> Value:
+        return m.unsqueeze(base, m.axis(dim, m.rank(base) + 1))
+
+    return _shape_view(m, input, change)
+
+
+@aten("expand", "broadcast_to", "expand_copy")
+def expand(m: Maker, input: Tensor, size: Sizes, implicit: bool = False) -> Tensor:
+    def change(base: Value) -> Value:
+        old: list[Size] = [*[1] * (len(size) - m.rank(base)), *m.sizes(base)]
+        wanted = [given if new == -1 else new for new, given in zip(size, old, strict=True)]
+        return m.expand(base, wanted)
+
+    before = m.read(input)
+    same = change(before) is before
+    return m.view(input, change, (lambda _base, new: new) if same else None)
+
+
+@aten("expand_as")
+def expand_as(m: Maker, input: Tensor, other: Value) -> Tensor:
+    return expand(m, input, m.sizes(other))
+
+
+@aten("detach", "alias", "lift_fresh", "lift", "requires_grad_", "data", "view_as_real_copy", "prim::data")
+def alias(m: Maker, input: Tensor, *_rest: Item) -> Tensor:
+    return m.view(input, lambda base: base, lambda _base, new: new)
+
+
+# -- orders ---------------------------------------------------------------------------------------------------------
+
+
+@aten("permute")
+def permute(m: Maker, input: Tensor, dims: Ints) -> Tensor:
+    rank = m.rank(m.read(input))
+    return _order_view(m, input, [m.axis(axis, rank) for axis in dims])
+
+
+@aten("transpose", "swapaxes", "swapdims", "transpose_copy")
+def transpose(m: Maker, input: Tensor, dim0: int, dim1: int) -> Tensor:
+    rank = m.rank(m.read(input))
+    perm = list(range(rank))
+    if rank:
+        first, second = m.axis(dim0, rank), m.axis(dim1, rank)
+        perm[first], perm[second] = perm[second], perm[first]
+    return _order_view(m, input, perm)
+
+
+@aten("t", "numpy_T", "matrix_H", "mT", "mH", "adjoint", "T", "H")
+def turned(m: Maker, input: Tensor) -> Tensor:
+    rank = m.rank(m.read(input))
+    return transpose(m, input, -1, -2) if rank >= 2 else alias(m, input)
+
+
+@aten("movedim", "moveaxis")
+def movedim(m: Maker, input: Tensor, source: Ints, destination: Ints) -> Tensor:
+    rank = m.rank(m.read(input))
+    places = {m.axis(to, rank): m.axis(start, rank) for start, to in zip(source, destination, strict=True)}
+    rest = iter(axis for axis in range(rank) if axis not in places.values())
+    return _order_view(m, input, [places[axis] if axis in places else next(rest) for axis in range(rank)])
+
+
+# -- parts ----------------------------------------------------------------------------------------------------------
+
+
+@aten("slice", "slice_copy")
+def slice(
+    m: Maker, input: Tensor, dim: int = 0, start: Size | None = None, end: Size | None = None, step: int = 1
+) -> Tensor:
+    before = m.read(input)
+    axis = m.axis(dim, m.rank(before))
+    size = (m.type(before).shape or ())[axis]
+    low, high = (0 if start is None else start), (INT_MAX if end is None else end)
+    if isinstance(low, Scalar) or isinstance(high, Scalar) or not isinstance(size, int):
+        return m.view(input, lambda base: m.slice(base, axis, low, high, step), None)
+    low, high = _clamped(low, size), _clamped(high, size)
+    high = max(low, high)
+
+    def project(base: Value) -> Value:
+        return base if (low, high, step) == (0, size, 1) else m.slice(base, axis, low, high, step)
+
+    return m.view(input, project, lambda base, new: _put_back(m, base, new, axis, range(low, high, step)))
+
+
+def _clamped(position: int, size: int) -> int:
+    return min(max(position + size if position < 0 else position, 0), size)
+
+
+def _put_back(m: Maker, base: Value, new: Value, axis: int, taken: range) -> Value:
+    """The base with the positions `taken` along an axis replaced."""
+    size = m.shape(base)[axis]
+    if len(taken) == size and taken.step == 1:
+        return new
+    if taken.step == 1 or len(taken) <= 1:
+        parts = [m.slice(base, axis, 0, taken.start)] if taken.start else []
+        parts.append(new)
+        end = taken.start + len(taken)
+        if end < size:
+            parts.append(m.slice(base, axis, end, size))
+        return m.op("Concat", *parts, axis=axis)
+    order = np.arange(size)
+    order[taken.start : taken.stop : taken.step] = size + np.arange(len(taken))
+    return m.op("Gather", m.op("Concat", base, new, axis=axis), m.const(order), axis=axis)
+
+
+@aten("narrow", "narrow_copy")
+def narrow(m: Maker, input: Tensor, dim: int, start: Size, length: Size) -> Tensor:
+    if isinstance(start, Scalar) or isinstance(length, Scalar):
+        return m.view(input, lambda base: m.slice(base, dim, start, _sum(m, start, length)), None)
+    if start < 0:
+        start += m.shape(m.read(input))[m.axis(dim, m.rank(m.read(input)))]
+    return slice(m, input, dim, start, start + length)
+
+
+def _sum(m: Maker, left: Size, right: Size) -> Size:
+    found = m.op("Add", m.number(left, DType.INT64), m.number(right, DType.INT64))
+    return m.to_size(found)
+
+
+@aten("select", "select_copy")
+def select(m: Maker, input: Tensor, dim: int, index: Size) -> Tensor:
+    before = m.read(input)
+    axis = m.axis(dim, m.rank(before))
+    size = (m.type(before).shape or ())[axis]
+    if isinstance(index, Scalar):
+        return _select_at_run_time(m, input, axis, index)
+    if isinstance(size, int):
+        if not -size <= index < size:
+            raise m.wrong(f"index {index} is outside of an axis of {size}")
+        index %= size
+    position = m.const(np.asarray(index, np.int64))
+    return m.view(
+        input,
+        lambda base: m.op("Gather", base, position, axis=axis),
+        lambda base, new: _put_back(m, base, m.unsqueeze(new, axis), axis, range(index, index + 1)),
+    )
+
+
+def _select_at_run_time(m: Maker, input: Tensor, axis: int, index: Scalar) -> Tensor:
+    def inject(base: Value, new: Value) -> Value:
+        shape = [1] * m.rank(base)
+        shape[axis] = m.shape(base)[axis]
+        places = m.const(np.arange(shape[axis]).reshape(shape))
+        wrapped = m.op("Mod", index.value, m.number(shape[axis], DType.INT64))
+        return m.op("Where", m.op("Equal", places, wrapped), m.unsqueeze(new, axis), base)
+
+    return m.view(input, lambda base: m.op("Gather", base, index.value, axis=axis), inject)
+
+
+@aten("unbind", "unbind_copy")
+def unbind(m: Maker, input: Tensor, dim: int = 0) -> list[Tensor]:
+    value = m.read(input)
+    return [select(m, input, dim, index) for index in range(m.shape(value)[m.axis(dim, m.rank(value))])]
+
+
+@aten("split", "split_copy", "split_with_sizes", "split_with_sizes_copy", "unsafe_split", "unsafe_split_with_sizes")
+def split(m: Maker, input: Tensor, split_size: Item, dim: int = 0) -> list[Tensor]:
+    value = m.read(input)
+    size = m.shape(value)[m.axis(dim, m.rank(value))]
+    if isinstance(split_size, (list, tuple)):
+        return _pieces(m, input, dim, [piece for piece in split_size if isinstance(piece, int)])
+    piece = m.to_number(m.read(split_size)) if isinstance(split_size, Tensor) else split_size
+    if not isinstance(piece, int):
+        raise m.unsupported("pieces whose size depends on data are not supported")
+    return _pieces(m, input, dim, [min(piece, size - start) for start in range(0, size, max(piece, 1))] or [0])
+
+
+def _pieces(m: Maker, input: Tensor, dim: int, sizes: list[int]) -> list[Tensor]:
+    starts = np.cumsum([0, *sizes]).tolist()
+    return [slice(m, input, dim, start, start + size) for start, size in zip(starts, sizes, strict=False)]
+
+
+@aten("chunk", "unsafe_chunk")
+def chunk(m: Maker, input: Tensor, chunks: int, dim: int = 0) -> list[Tensor]:
+    value = m.read(input)
+    size = m.shape(value)[m.axis(dim, m.rank(value))]
+    return split(m, input, max(-(-size // chunks), 1), dim)
+
+
+@aten("tensor_split")
+def tensor_split(m: Maker, input: Tensor, sections: Item, dim: int = 0) -> list[Tensor]:
+    value = m.read(input)
+    size = m.shape(value)[m.axis(dim, m.rank(value))]
+    if isinstance(sections, Tensor):
+        contents = m.known(m.read(sections))
+        if contents is None:
+            raise m.unsupported("sections that depend on data are not supported")
+        sections = contents.tolist()
+    if isinstance(sections, (list, tuple)):
+        cuts = [0, *(_clamped(cut, size) for cut in sections if isinstance(cut, int)), size]
+        return [slice(m, input, dim, low, high) for low, high in itertools.pairwise(cuts)]
+    assert isinstance(sections, int)
+    return _pieces(m, input, dim, [size // sections + (number < size % sections) for number in range(sections)])
+
+
+@aten("hsplit", "vsplit", "dsplit")
+def hsplit(m: Maker, input: Tensor, sections: Item) -> list[Tensor]:
+    axis = {"vsplit": 0, "hsplit": 1, "dsplit": 2}[str(m.emitter.where.op).rpartition("::")[2]]
+    return tensor_split(m, input, sections, axis if m.rank(m.read(input)) > 1 else 0)
+
+
+# -- parts picked by position ---------------------------------------------------------------------------------------
+
+
+def _picked(m: Maker, input: Tensor, positions: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Tensor:
+    """Elements at these positions of the flat tensor, each at most once."""
+    flat = m.const(positions.reshape(-1))
+
+    def project(base: Value) -> Value:
+        return m.reshape(m.op("Gather", m.flat(base), flat, axis=0), positions.shape)
+
+    def inject(base: Value, new: Value) -> Value:
+        filled = m.op("ScatterElements", m.flat(base), flat, m.flat(new), axis=0)
+        return m.reshape(filled, m.shape(base))
+
+    return m.view(input, project, inject)
+
+
+@aten("diagonal", "linalg_diagonal")
+def diagonal(m: Maker, input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    shape = m.shape(m.read(input))
+    places = np.arange(prod(shape)).reshape(shape)
+    found = np.diagonal(places, offset, m.axis(dim1, len(shape)), m.axis(dim2, len(shape)))
+    return _picked(m, input, np.ascontiguousarray(found))
+
+
+@aten("unfold")
+def unfold(m: Maker, input: Tensor, dimension: int, size: int, step: int) -> Tensor:
+    """Windows along an axis, as a new last axis."""
+    value = m.read(input)
+    rank = m.rank(value)
+    axis = m.axis(dimension, rank)
+    length = m.shape(value)[axis] if rank else 1
+    starts = np.arange(0, length - size + 1, step)[:, None] + np.arange(size)
+    order = [number for number in range(rank + 1) if number != axis + 1] + [axis + 1]
+    return m.view(
+        input,
+        lambda base: (
+            m.transpose(m.op("Gather", base, m.const(starts), axis=axis), order) if rank else m.unsqueeze(base, 0)
+        ),
+        None,
+    )
+
+
+@aten("as_strided")
+def as_strided(m: Maker, input: Tensor, size: Ints, stride: Ints, storage_offset: int | None = None) -> Tensor:
+    """Elements at strides of the base, which is taken to lie in memory row by row."""
+    shape = m.shape(m.read(input))
+    total = prod(shape)
+    places = np.full(size, storage_offset or 0, np.int64)
+    for axis, (count, step) in enumerate(zip(size, stride, strict=True)):
+        places += (np.arange(count) * step).reshape([-1 if number == axis else 1 for number in range(len(size))])
+    if places.size and places.max() >= total:
+        raise m.wrong("reads outside of the tensor that it is a view of")
+    return _picked(m, input, places)
+
+
+@aten("pixel_shuffle")
+def pixel_shuffle(m: Maker, input: Value, upscale_factor: int) -> Value:
+    *lead, channels, height, width = m.shape(input)
+    r = upscale_factor
+    deep = channels // (r * r)
+    split = m.reshape(input, [prod(lead), deep, r, r, height, width])
+    return m.reshape(m.transpose(split, [0, 1, 4, 2, 5, 3]), [*lead, deep, height * r, width * r])
+
+
+@aten("pixel_unshuffle")
+def pixel_unshuffle(m: Maker, input: Value, downscale_factor: int) -> Value:
+    *lead, channels, height, width = m.shape(input)
+    r = downscale_factor
+    split = m.reshape(input, [prod(lead), channels, height // r, r, width // r, r])
+    return m.reshape(m.transpose(split, [0, 1, 3, 5, 2, 4]), [*lead, channels * r * r, height // r, width // r])
+
+
+@aten("channel_shuffle", "native_channel_shuffle")
+def channel_shuffle(m: Maker, input: Value, groups: int) -> Value:
+    batch, channels, *rest = m.shape(input)
+    split = m.reshape(input, [batch, groups, channels // groups, *rest])
+    order = [0, 2, 1, *range(3, len(rest) + 3)]
+    return m.reshape(m.transpose(split, order), m.shape(input))
