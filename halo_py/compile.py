@@ -109,10 +109,10 @@ def compile(
     """Compile a model (a file or a graph) for a target (a name, a description file or a system).
 
     `shapes` fixes inputs, `values` makes inputs constants, `symbols` fixes named dimensions; `batch_size` is the number
-    of items of one request over all replicas (default: what the model's shapes say, else one item per IPU). `cut_inputs`
-    and `cut_outputs` cut the model at values, `format` names its frontend (default: told from its content).
-    `replicas`, `stages` and `micro_batch` pin parts of the plan, `plan` names a plan file. Raises HaloError: UsageError
-    for what cannot be met, ModelError, UnsupportedError, OutOfMemoryError.
+    of items of one request over all replicas (default: what the model's shapes say, else one item per IPU).
+    `cut_inputs` and `cut_outputs` cut the model at values, `format` names its frontend (default: told from its
+    content). `replicas`, `stages` and `micro_batch` pin parts of the plan, `plan` names a plan file. Raises HaloError:
+    UsageError for what cannot be met, ModelError, UnsupportedError, OutOfMemoryError.
     """
     options = CompileOptions(
         shapes or {},
