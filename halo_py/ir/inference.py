@@ -27,7 +27,7 @@ def infer_types(op: Op, args: InferArgs) -> tuple[Type, ...]:
         return op.infer(args)
     except HaloError:
         raise
-    except (ValueError, IndexError, TypeError, KeyError) as error:
+    except (ValueError, LookupError, TypeError, ArithmeticError) as error:
         raise ShapeError(f"the operands do not fit: {error}", args.where) from error
 
 

@@ -174,6 +174,9 @@ class SplitToSequence(Op):
         if not args.has(1) and not self.keepdims:
             return (SequenceType(TensorType(args.dtype(0), (*shape[:axis], *shape[axis + 1 :]))),)
         sizes = integers(args, 1) if args.has(1) else (1,)
+        least = 1 if args.has(1) and args.shape(1) == () else 0
+        if sizes is not None and any(number < least for number in sizes):
+            raise args.error(f"pieces of {sizes} elements")
         size: Dim = unknown_dim(args, "piece")
         if sizes is not None and len(set(sizes)) == 1:
             extent = shape[axis]

@@ -45,14 +45,15 @@ class Chain:
                 last_use[value] = max(last_use.get(value, 0), position[node])
                 if value in graph.constants and value not in owned:
                     owned.add(value)
-                    weights[position[node]] += _bytes(value)
+                    weights[position[node]] += link_bytes(value)
         for value, made in producer.items():
-            crossing[made + 1 : last_use.get(value, made) + 1] += _bytes(value)
+            crossing[made + 1 : last_use.get(value, made) + 1] += link_bytes(value)
         times = np.array([seconds.get(node, 0.0) for node in order])
         return Chain(tuple(order), times, weights, crossing)
 
 
-def _bytes(value: Value) -> int:
+def link_bytes(value: Value) -> int:
+    """Bytes that cross a link with a value; 0 for what only the host can hold (open shapes, sequences)."""
     return value.type.bytes if isinstance(value.type, TensorType) and value.type.is_static else 0
 
 

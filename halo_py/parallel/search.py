@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from halo_py.bsp.lower import LoweringCache, lower_stage, lower_to_fit
 from halo_py.bsp.program import HostCall, InterIpuCopy, Program, StageProgram
 from halo_py.bsp.timing import program_time, stage_time
-from halo_py.parallel.cuts import Chain, balanced_cuts, stage_graphs
+from halo_py.parallel.cuts import Chain, balanced_cuts, link_bytes, stage_graphs
 from halo_py.parallel.plan import Objective, ParallelPlan, Pins, plans_for
 from halo_py.targets.machine import NOMINAL
 
@@ -244,8 +244,7 @@ def _copies_between(graphs: Sequence[Graph]) -> tuple[InterIpuCopy, ...]:
             readers = [later for later in range(number + 1, len(graphs)) if value in graphs[later].inputs]
             if readers:
                 last = max(readers)
-                bytes_moved = getattr(value.type, "bytes", 0)
-                copies.append(InterIpuCopy(value, number, last, bytes_moved, last - number))
+                copies.append(InterIpuCopy(value, number, last, link_bytes(value), last - number))
     return tuple(copies)
 
 
