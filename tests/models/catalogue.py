@@ -17,7 +17,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.models.decoder import CACHES
 from tests.models.fetch import PackagedFile
+from tests.models.fused_models import decoder_model, fused_model
 from tests.models.light import light_net
 from tests.models.onnx_files import Port, read_inputs
 from tests.models.strokes import writing
@@ -34,9 +36,9 @@ class ModelCase:
     """A real model.
 
     `source` is "package" (a file of a published package), "light" (a light net of the `onnx` package with seeded
-    weights) or "torch" (exported by PyTorch). `shapes` fixes every tensor input, `values` every run-time scalar,
-    `least` and `below` bound an integer input (the latter excluded); `content` and `scale` say what float inputs look
-    like. `tiled_on` is the smallest of our test machines whose tiles hold it.
+    weights), "torch" (exported by PyTorch) or "fused" (in ONNX Runtime's own operators). `shapes` fixes every tensor
+    input, `values` every run-time scalar, `least` and `below` bound an integer input (the latter excluded); `content`
+    and `scale` say what float inputs look like. `tiled_on` is the smallest of our test machines whose tiles hold it.
     """
 
     name: str
@@ -78,7 +80,7 @@ class ModelCase:
 @cache
 def all_models() -> list[ModelCase]:
     """Every model of the catalogue, in a fixed order."""
-    return [*_packaged(), *_light_nets(), *_exported()]
+    return [*_packaged(), *_light_nets(), *_exported(), *_fused()]
 
 
 def model(name: str) -> ModelCase:
@@ -112,6 +114,21 @@ def _exported() -> list[ModelCase]:
 def _exported_case(entry: Mapping[str, Any], exporter: str) -> ModelCase:
     name = f"{entry['name']}_{exporter}"
     return ModelCase(name, "torch", _shapes(entry), lambda: torch_model(f"{name}.onnx"), **_optional(entry))
+
+
+def _fused() -> list[ModelCase]:
+    networks = [_fused_case(entry) for entry in _table("fused.toml", "network")]
+    return [*networks, *(_decoder_case(entry) for entry in _table("fused.toml", "decoder"))]
+
+
+def _fused_case(entry: Mapping[str, Any]) -> ModelCase:
+    name: str = entry["name"]
+    return ModelCase(name, "fused", _shapes(entry), lambda: fused_model(name), **_optional(entry))
+
+
+def _decoder_case(entry: Mapping[str, Any]) -> ModelCase:
+    caches = {f"past_key_values.{cache}": tuple(entry["past"]) for cache in CACHES}
+    return ModelCase(entry["name"], "fused", {**_shapes(entry), **caches}, decoder_model, **_optional(entry))
 
 
 def _shapes(entry: Mapping[str, Any]) -> Mapping[str, tuple[int, ...]]:

@@ -31,6 +31,11 @@ def save_checked_model(model: ModelProto, path: Path) -> None:
     path.write_bytes(model.SerializeToString())
 
 
+def save_model(model: ModelProto, path: Path) -> None:
+    """Writes a model that ONNX's checker does not know: it uses operators of ONNX Runtime."""
+    path.write_bytes(model.SerializeToString())
+
+
 def light_net_folder() -> Path:
     """Where the `onnx` package keeps the topologies of its light nets."""
     return Path(onnx.backend.test.__file__).parent / "data" / "light"

@@ -41,7 +41,7 @@ def _made_folder() -> Path:
             if not done.exists():
                 folder.mkdir(parents=True, exist_ok=True)
                 offline = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2"}
-                _run([str(_torch_python()), str(_MAKER), str(folder)], offline)
+                run_maker([str(_torch_python()), str(_MAKER), str(folder)], offline)
                 done.touch()
     return folder
 
@@ -55,7 +55,7 @@ def _torch_python() -> Path:
     done = folder / "complete"
     if not done.exists():
         venv.create(folder, with_pip=True, clear=True)
-        _run([str(python), "-m", "pip", "install", "--quiet", *requirements], dict(os.environ))
+        run_maker([str(python), "-m", "pip", "install", "--quiet", *requirements], dict(os.environ))
         done.touch()
     return python
 
@@ -66,7 +66,8 @@ def _requirements() -> list[str]:
     return sorted(project["optional-dependencies"]["judge"])
 
 
-def _run(command: list[str], environment: dict[str, str]) -> None:
+def run_maker(command: list[str], environment: dict[str, str]) -> None:
+    """Runs a program that makes models or what they need. Raises MakeError with what it said."""
     done = subprocess.run(
         command, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
