@@ -13,7 +13,7 @@ from halo_py.evaluate import evaluate_node
 from halo_py.ir.graph import Graph, Node, Value
 from halo_py.ir.rewrite import Rewriter
 from halo_py.passes.base import Pass, PassContext
-from halo_py.types import TensorType
+from halo_py.types import DType, TensorType
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 class FoldConstants(Pass):
     """Computes what depends on constants only, where that does not grow the program much.
 
-    Results may hold `growth` times the bytes of the operands, plus `free_bytes`. Random ops are never folded.
+    Results may hold `growth` times the bytes of the operands (narrow integers packed), plus `free_bytes`. Random ops
+    are never folded, and with `weights` quantised weights stay integers for an engine that computes with those.
     """
 
     name: ClassVar[str] = "fold"
 
     growth: float = 4.0
     free_bytes: int = 65536
+    weights: bool = False
 
     def run(self, graph: Graph, context: PassContext) -> Graph:
         rewriter = Rewriter(graph)
@@ -58,10 +60,12 @@ class FoldConstants(Pass):
         """Contents of the results if they are worth computing now."""
         if node.bodies or not node.inputs or node.op.declaration.family == "random":
             return None
+        if self.weights and node.op.kind == "dequantize_linear":
+            return None
         operands = [rewriter.contents(value) for value in node.inputs]
         if any(value is not None and array is None for value, array in zip(node.inputs, operands, strict=True)):
             return None
-        read = sum(array.nbytes for array in operands if array is not None)
+        read = sum(_packed_bytes(array) for array in operands if array is not None)
         made = _bytes(node.outputs)
         if made is None or made > self.growth * read + self.free_bytes:
             return None
@@ -73,6 +77,11 @@ class FoldConstants(Pass):
         if len(arrays) < len(node.outputs):
             return None
         return [np.asarray(array) for array in arrays[: len(node.outputs)]]
+
+
+def _packed_bytes(array: Array) -> int:
+    """What the array takes where 4-bit and 2-bit integers share bytes."""
+    return DType.from_numpy(array.dtype).bytes_for(array.size)
 
 
 def _bytes(values: Sequence[Value]) -> int | None:

@@ -13,6 +13,7 @@ from halo_py.passes.canonicalize import Canonicalize
 from halo_py.passes.cse import MergeEqualNodes
 from halo_py.passes.dce import DropDeadCode
 from halo_py.passes.fold import FoldConstants
+from halo_py.passes.forests import Forests
 from halo_py.passes.fuse import Fuse
 from halo_py.passes.indices import NarrowIndices
 from halo_py.passes.precision import Precision, PrecisionName
@@ -22,6 +23,7 @@ from halo_py.passes.transposes import SinkTransposes
 
 PASSES: tuple[type[Pass], ...] = (
     Specialize,
+    Forests,
     FoldConstants,
     Canonicalize,
     MergeEqualNodes,
@@ -72,6 +74,7 @@ def pipeline(name: str, *, symbols: dict[str, int] | None = None, precision: Pre
         case "ipu":
             steps: tuple[Pass, ...] = (
                 Specialize(fixed, both_branches=200),
+                Forests(),
                 *simplify,
                 Recognize(),
                 FoldAffine(),
@@ -84,6 +87,7 @@ def pipeline(name: str, *, symbols: dict[str, int] | None = None, precision: Pre
                 DropDeadCode(),
             )
         case "cpu":
+            simplify = (FoldConstants(weights=True), *simplify[1:])
             steps = (Specialize(fixed), *simplify, DropDeadCode())
         case _:
             raise UsageError(f"unknown pipeline {name!r}", hint=f"known pipelines: {', '.join(PIPELINES)}")

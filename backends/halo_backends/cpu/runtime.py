@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     Array = NDArray[np.generic]
 
 _ERRORS_ONLY = 4
+_INEXACT_REWRITES = ("WeightBiasQuantization",)
+"""Rewrites of ONNX Runtime's that change values: float weights and biases beside quantised data become integers."""
+_EXACT_ACTIVATIONS = ("session.qdq_matmulnbits_accuracy_level", "0")
+"""Products with quantised weights do not quantise what they are multiplied with, which is the default."""
 
 
 class InferenceSession(Protocol):
@@ -50,12 +54,15 @@ def open_model(
     options.log_severity_level = _ERRORS_ONLY
     if threads is not None:
         options.intra_op_num_threads = threads
+    options.add_session_config_entry(*_EXACT_ACTIVATIONS)
     if not optimise:
         options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
     if initialisers:
         options.add_external_initializers(list(initialisers), list(initialisers.values()))
     try:
-        session = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session = runtime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"], disabled_optimizers=list(_INEXACT_REWRITES)
+        )
     except Exception as error:
         raise RefusedError(str(error)) from error
     return cast("InferenceSession", session)
