@@ -1,4 +1,4 @@
-"""Seeded random generators. The host runs them, and no pass folds them.
+"""Seeded random generators. No pass folds them.
 
 A seed gives the same numbers on every run and device; without one the seed is 0. ONNX leaves the generator open: this
 is the one of its reference evaluator, NumPy's legacy generator (MT19937).
@@ -12,13 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from halo_py.ir.op import EvaluateArgs, InferArgs, Op, RuntimeValue, Sample, op
+from halo_py.ir.op import EvaluateArgs, InferArgs, Op, RuntimeValue, Sample, TileArgs, op
+from halo_py.ir.space import Refusal, TileForm
+from halo_py.ops.forms import EMPTY, has_no_elements, one_kernel
+from halo_py.ops.kernels.draw import draw_kernel
 from halo_py.ops.sampling import floats
 from halo_py.ops.scalar import widen
 from halo_py.ops.scalar_functions import compute_dtype
 from halo_py.types import DType, TensorType, Type
 
-HOST_DRAWS = "random numbers are drawn by the host, so that a seed means the same everywhere"
+HOST_DRAWS = "how many random numbers an element takes depends on data"
 
 
 def generator(seed: float | None) -> np.random.RandomState:
@@ -36,23 +39,52 @@ def _placed(drawn: NDArray[np.float64], dtype: DType, factor: float, offset: flo
     return (wide * wide.dtype.type(factor) + wide.dtype.type(offset)).astype(dtype.numpy)
 
 
+class _Drawn(Op):
+    """Draws its result from nothing but a seed."""
+
+    @property
+    def work_name(self) -> str:
+        """The distribution's name in `RandomWork`."""
+        raise NotImplementedError
+
+    def draw(self, shape: tuple[int, ...], dtype: DType) -> NDArray[np.generic]:
+        """All numbers of a tensor."""
+        raise NotImplementedError
+
+    def tile_form(self, args: TileArgs) -> TileForm | Refusal:
+        if has_no_elements(args):
+            return EMPTY
+        out = args.output_types[0]
+        return one_kernel(args, draw_kernel(self, out.static_shape, out.dtype), skipped=range(len(args.types)))
+
+
 @dataclass(frozen=True)
-class _Normal(Op):
+class _Normal(_Drawn):
     mean: float = 0.0
     scale: float = 1.0
     seed: float | None = None
 
-    def _draw(self, shape: tuple[int, ...], dtype: DType) -> NDArray[np.generic]:
+    @property
+    def work_name(self) -> str:
+        return "normal"
+
+    def draw(self, shape: tuple[int, ...], dtype: DType) -> NDArray[np.generic]:
+        """All numbers of a tensor."""
         return _placed(generator(self.seed).standard_normal(shape), dtype, self.scale, self.mean)
 
 
 @dataclass(frozen=True)
-class _Uniform(Op):
+class _Uniform(_Drawn):
     low: float = 0.0
     high: float = 1.0
     seed: float | None = None
 
-    def _draw(self, shape: tuple[int, ...], dtype: DType) -> NDArray[np.generic]:
+    @property
+    def work_name(self) -> str:
+        return "uniform"
+
+    def draw(self, shape: tuple[int, ...], dtype: DType) -> NDArray[np.generic]:
+        """All numbers of a tensor."""
         return _placed(generator(self.seed).random_sample(shape), dtype, self.high - self.low, self.low)
 
 
@@ -62,7 +94,7 @@ def _checked_float(dtype: DType, args: InferArgs) -> DType:
     return dtype
 
 
-@op("random_normal", onnx="RandomNormal", since=22, host_only=HOST_DRAWS)
+@op("random_normal", onnx="RandomNormal", since=22)
 class RandomNormal(_Normal):
     """Normally distributed numbers of the given shape."""
 
@@ -73,7 +105,7 @@ class RandomNormal(_Normal):
         return (TensorType(_checked_float(self.dtype, args), self.shape),)
 
     def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
-        return (self._draw(self.shape, self.dtype),)
+        return (self.draw(self.shape, self.dtype),)
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:
@@ -82,7 +114,7 @@ class RandomNormal(_Normal):
         yield Sample(cls(shape=(5,), dtype=DType.FLOAT64, seed=7.0), ())
 
 
-@op("random_uniform", onnx="RandomUniform", since=22, host_only=HOST_DRAWS)
+@op("random_uniform", onnx="RandomUniform", since=22)
 class RandomUniform(_Uniform):
     """Uniformly distributed numbers of the given shape."""
 
@@ -93,7 +125,7 @@ class RandomUniform(_Uniform):
         return (TensorType(_checked_float(self.dtype, args), self.shape),)
 
     def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
-        return (self._draw(self.shape, self.dtype),)
+        return (self.draw(self.shape, self.dtype),)
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:
@@ -114,7 +146,7 @@ class _Like:
         return self.dtype or DType.from_numpy(array.dtype)
 
 
-@op("random_normal_like", onnx="RandomNormalLike", since=22, host_only=HOST_DRAWS)
+@op("random_normal_like", onnx="RandomNormalLike", since=22)
 class RandomNormalLike(_Normal, _Like):
     """Normally distributed numbers in the shape of the operand."""
 
@@ -125,16 +157,16 @@ class RandomNormalLike(_Normal, _Like):
 
     def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
         array = args.array(0)
-        return (self._draw(array.shape, self._kind(array)),)
+        return (self.draw(array.shape, self._kind(array)),)
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:
+        yield Sample(cls(dtype=DType.FLOAT32, scale=2.0), (np.zeros((5,), np.int64),))
         yield Sample(cls(seed=1.5), (floats(0, 3, 7),))
         yield Sample(cls(dtype=DType.FLOAT16, mean=1.0, seed=3.0), (floats(1, 2, 3, 4),))
-        yield Sample(cls(dtype=DType.FLOAT32, scale=2.0), (np.zeros((5,), np.int64),))
 
 
-@op("random_uniform_like", onnx="RandomUniformLike", since=22, host_only=HOST_DRAWS)
+@op("random_uniform_like", onnx="RandomUniformLike", since=22)
 class RandomUniformLike(_Uniform, _Like):
     """Uniformly distributed numbers in the shape of the operand."""
 
@@ -145,13 +177,13 @@ class RandomUniformLike(_Uniform, _Like):
 
     def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
         array = args.array(0)
-        return (self._draw(array.shape, self._kind(array)),)
+        return (self.draw(array.shape, self._kind(array)),)
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:
+        yield Sample(cls(dtype=DType.FLOAT32, high=9.0), (np.zeros((5,), np.int64),))
         yield Sample(cls(seed=1.5), (floats(0, 3, 7),))
         yield Sample(cls(dtype=DType.FLOAT16, low=-1.0, seed=4.0), (floats(1, 2, 3, 4),))
-        yield Sample(cls(dtype=DType.FLOAT32, high=9.0), (np.zeros((5,), np.int64),))
 
 
 @op("bernoulli", onnx="Bernoulli", since=22, host_only=HOST_DRAWS)
