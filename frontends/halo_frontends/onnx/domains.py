@@ -32,6 +32,11 @@ class Domain:
 
         return declare
 
+    def operators(self) -> tuple[str, ...]:
+        """Every operator that has an expansion."""
+        self._load()
+        return tuple(self._expansions)
+
     def expansion(self, operator: str) -> RuleFunction | None:
         """How this operator is expanded, or None if it is not."""
         self._load()
