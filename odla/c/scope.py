@@ -56,6 +56,11 @@ class Scope:
             raise UsageError(f"{value.label} belongs to another computation, or to a body that has ended")
         return self.import_node(self.parent.local(value))
 
+    def known(self, node: Node) -> Array | None:
+        """Contents of a value if they are known now: eager ones always are."""
+        found = self.eager_inputs.get(node)
+        return self.builder.known(node) if found is None else found
+
     def import_node(self, outer: Node) -> Node:
         """A value of the scope around this one, brought in: constants as copies, others as inputs."""
         found = self._imported.get(outer)

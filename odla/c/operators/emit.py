@@ -72,7 +72,7 @@ class Emit:
 
     def known(self, node: Node, what: str) -> Array:
         """Contents that must be known while the graph is built. Raises UsageError if they are not."""
-        found = self.scope.builder.known(node)
+        found = self.scope.known(node)
         if found is None:
             raise UsageError(f"{what} must be a constant")
         return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -27,11 +27,18 @@ from odla.c.values import static_shape
 if TYPE_CHECKING:
     from odla.c.operators.emit import Dims
 
-_MODES = ("nearest", "linear", "cubic")
+_MODES: tuple[Literal["nearest", "linear", "cubic"], ...] = ("nearest", "linear", "cubic")
 """`odla_interpolation_mode`."""
 
-_COORDINATES = ("asymmetric", "half_pixel", "tf_half_pixel_for_nn", "align_corners")
-"""`odla_resize_coordinate_mode`."""
+_COORDINATES = (
+    ("asymmetric", "floor"),
+    ("half_pixel", "round_prefer_floor"),
+    ("half_pixel", "round_prefer_ceil"),
+    ("align_corners", "round_prefer_floor"),
+)
+"""`odla_resize_coordinate_mode` -> ONNX's coordinates, and how the nearest position is rounded. TensorFlow's variant,
+floor((x + 0.5) scale), is half pixels with halves rounded up; it differs from half pixels for the nearest element only.
+"""
 
 _EYE, _NORMAL, _UNIFORM = range(3)
 """`odla_fill_method`."""
@@ -149,13 +156,12 @@ def resize(emit: Emit, x: Node, interpolation: int, mode: int, axes_mask: int, o
 
 
 def _resize(interpolation: int, mode: int, axes: tuple[int, ...] | None) -> Resize:
-    coordinates = _COORDINATES[mode]
-    down = coordinates in ("asymmetric", "tf_half_pixel_for_nn")
+    coordinates, rounding = _COORDINATES[mode]
     return Resize(
         axes=axes,
         coordinate_transformation_mode=coordinates,
         mode=_MODES[interpolation],
-        nearest_mode="floor" if down else "round_prefer_floor",
+        nearest_mode=rounding,
     )
 
 
