@@ -53,6 +53,8 @@ FAMILIES = (
     "text",
     "decoding",
     "lookup",
+    "tree_walk",
+    "trees",
     "linear_algebra",
     "yolo",
 )

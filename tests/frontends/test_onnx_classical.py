@@ -12,10 +12,10 @@ import odla
 from halo_py.errors import HaloError, ModelError, UnsupportedError
 from halo_py.frontend import ImportOptions, load_model
 from halo_py.passes.pipelines import pipeline
-from tests.frontends.classical_cases import Case, case, feature_cases, linear_cases, words
+from tests.frontends.classical_cases import Case, case, feature_cases, linear_cases, tree_cases, words
 from tests.frontends.onnx_models import Array, judge, random, write
 
-_CASES = [*feature_cases(), *linear_cases()]
+_CASES = [*feature_cases(), *linear_cases(), *tree_cases()]
 _PARAMETERS = [pytest.param(entry, id=entry.name) for entry in _CASES]
 _RELATIVE = 2e-5
 
