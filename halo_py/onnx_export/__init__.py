@@ -52,16 +52,19 @@ def to_onnx(graph: Graph, opset: int = NEWEST_OPSET) -> ModelProto:
     return export(graph, opset).model
 
 
-def export(graph: Graph, opset: int = NEWEST_OPSET, inline_bytes: int | None = None) -> ExportedModel:
+def export(
+    graph: Graph, opset: int = NEWEST_OPSET, inline_bytes: int | None = None, *, inline_packed: bool = False
+) -> ExportedModel:
     """The graph as ONNX; constants of more than `inline_bytes` are left out and returned beside it.
 
+    With `inline_packed` those whose elements share bytes stay inside: their arrays are not what a runtime reads.
     Raises UnsupportedError that lists every node ONNX cannot express.
     """
     refused = unexportable(graph)
     if refused:
         lines = [f"  {node.where}: {reason}" for node, reason in refused]
         raise UnsupportedError("\n".join([f"{len(refused)} nodes cannot be written as ONNX", *lines]))
-    exporter = GraphExporter(inline_bytes)
+    exporter = GraphExporter(inline_bytes, inline_packed)
     model = ModelProto(ir_version=_IR_VERSION, producer_name="halo")
     model.graph.CopyFrom(exporter.top(graph))
     model.opset_import.add(domain="", version=opset)

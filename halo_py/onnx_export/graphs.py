@@ -28,6 +28,7 @@ class GraphExporter:
     """Gives every value of the graph and its nested graphs a name of its own."""
 
     inline_bytes: int | None
+    inline_packed: bool = False
     weights: dict[str, Array] = field(default_factory=dict[str, Any])
     domains: dict[str, int] = field(default_factory=dict[str, int])
     """Other domains than ONNX's own, with the oldest version that has all their operators in this graph."""
@@ -97,6 +98,7 @@ class GraphExporter:
         name = self.name(value)
         # Runtimes take external initialisers of the main graph only.
         small = self.inline_bytes is None or contents.nbytes <= self.inline_bytes
+        small = small or (self.inline_packed and value.type.dtype.bits < 8)
         if small or nested or contents.dtype == object:
             return tensor_proto(name, contents, value.type.dtype)
         self.weights[name] = contents

@@ -106,6 +106,20 @@ def test_types_that_onnx_runtime_lacks_run_in_numpy() -> None:
     )
 
 
+@pytest.mark.parametrize("dtype", [DType.INT4, DType.UINT4, DType.INT2, DType.UINT2])
+def test_large_constants_whose_elements_share_bytes(dtype: DType) -> None:
+    # In memory every element has a byte of its own; ONNX Runtime must not read those bytes as they are.
+    numbers = np.random.default_rng(3).integers(0, 2, (64, 80))
+    computation = odla.Computation()
+    x = computation.argument("x", tensor(DType.FLOAT32, 2, 64))
+    scale = computation.constant(np.asarray(0.5, np.float32), "scale")
+    fields = computation.constant(numbers.astype(dtype.numpy), "fields")
+    computation.output(computation.add("matmul", x, computation.add("dequantize_linear", fields, scale)), "y")
+    contents = random(2, 2, 64)
+    (found,) = compile_graph(computation.graph()).run([contents])
+    np.testing.assert_allclose(np.asarray(found), contents @ (numbers * np.float32(0.5)), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("dtype", [DType.BFLOAT16, DType.FLOAT8E4M3FN, DType.INT4, DType.UINT4])
 def test_types_that_numpy_lacks_cross_exactly(dtype: DType) -> None:
     computation = odla.Computation()

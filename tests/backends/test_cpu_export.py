@@ -86,7 +86,8 @@ def test_a_graph_goes_out_and_comes_back_equal(case: Case, tmp_path: Path) -> No
 def test_the_cpu_means_what_the_reference_means(case: Case) -> None:
     graph, inputs = sample_graph(case)
     expected = evaluate_graph(graph, inputs)
-    found = odla.Computation.of(graph).compile("cpu").run(inputs).in_order()
+    # One thread: with several, DynamicQuantizeLSTM quantises the rows of a batch in groups.
+    found = odla.Computation.of(graph).compile("cpu", threads=1).run(inputs).in_order()
     for theirs, ours in zip(expected, found, strict=True):
         _compare(ours, theirs, case)
 

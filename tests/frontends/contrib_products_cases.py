@@ -65,7 +65,7 @@ def _gemms() -> Iterator[Case]:
 
 def _weights_in_blocks() -> Iterator[Case]:
     for bits in (2, 4, 8):
-        for n, k, size in ((5, 64, 16), (3, 40, 16), (4, 48, 64), (2, 130, 32)):
+        for n, k, size in ((5, 64, 16), (3, 40, 16), (4, 48, 64), (2, 130, 32), (64, 128, 32)):
             count = -(-k // size)
             packed: dict[str, Array | None] = {
                 "a": normal(10, 2, 3, k),

@@ -70,5 +70,6 @@ def nudged(path: Path, by: float, seed: int) -> bytes:
         if tensor.data_type == onnx.TensorProto.FLOAT:
             numbers = numpy_helper.to_array(tensor)
             moved = numbers * (1 + by * random.uniform(-1, 1, numbers.shape))
-            tensor.CopyFrom(numpy_helper.from_array(moved.astype(np.float32), tensor.name))
+            kept = np.where(np.abs(moved) < np.finfo(np.float32).max, moved, numbers)
+            tensor.CopyFrom(numpy_helper.from_array(kept.astype(np.float32), tensor.name))
     return model.SerializeToString()

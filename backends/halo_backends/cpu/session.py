@@ -90,7 +90,7 @@ class Session:
 def open_session(graph: Graph, threads: int | None = None, optimise: bool = True) -> Session:
     """A session for the graph. Raises RefusedError if ONNX Runtime does not take it."""
     carried = _with_carriers(graph)
-    exported = export(carried.graph, inline_bytes=_INLINE_BYTES)
+    exported = export(carried.graph, inline_bytes=_INLINE_BYTES, inline_packed=True)
     arrays = {name: _usable(contents) for name, contents in exported.weights.items()}
     values = {name: ort_value(array, DType.from_numpy(array.dtype)) for name, array in arrays.items()}
     session = open_model(exported.model.SerializeToString(), values, threads, optimise)
