@@ -47,6 +47,7 @@ FAMILIES = (
     "regions",
     "sequence",
     "attention",
+    "experts",
     "rotary",
     "signal",
     "caching",

@@ -15,6 +15,7 @@ FAMILIES = (
     "contrib_embeddings",
     "contrib_attention",
     "contrib_fused",
+    "contrib_gates",
     "contrib_gqa",
     "contrib_qattention",
     "contrib_rotary",
