@@ -9,14 +9,15 @@ from typing import Any, ClassVar
 from halo_py.ir.graph import Graph, Node, Value
 from halo_py.ir.pattern import static_shape
 from halo_py.ir.rewrite import Rewriter, Rule, kind_of, rewrite_graph
+from halo_py.ops.einsum import Einsum
 from halo_py.ops.fused import FusedMap
 from halo_py.ops.scalar import ScalarProgram, ScalarStep, constant_step
 from halo_py.ops.scalar_op import Elementwise, scalar_contents
 from halo_py.passes.base import Pass, PassContext
 from halo_py.types import DType, TensorType
 
-_EPILOGUE_FROM = {"Conv": 3, "ConvTranspose": 3, "Gemm": 3, "MatMul": 2, "Einsum": 2}
-"""Number of the first epilogue operand."""
+_EPILOGUE_FROM = {"Conv": 3, "ConvTranspose": 3, "Gemm": 3, "MatMul": 2}
+"""Number of the first epilogue operand; that of Einsum follows from its equation."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,8 @@ def fuse_epilogue(rewriter: Rewriter, node: Node, limits: Fuse) -> bool:
         if maker is None or value is None or not _takes_epilogue(rewriter, maker, node):
             continue
         outer = mapped(rewriter, node)
-        first = _EPILOGUE_FROM[kind_of(maker)]
+        first = _epilogue_from(maker)
+        assert first is not None
         made, old = _epilogue_of(maker, first)
         # In the old epilogue `value` names the bare result of the contraction, in `outer` what the epilogue made of it.
         whole = _with_first(outer, value) if old is None else compose(outer, value, Mapped(old, (value, *made)))
@@ -154,11 +156,15 @@ def fuse_epilogue(rewriter: Rewriter, node: Node, limits: Fuse) -> bool:
 
 
 def _takes_epilogue(rewriter: Rewriter, maker: Node, node: Node) -> bool:
-    if kind_of(maker) not in _EPILOGUE_FROM or "epilogue" not in maker.op.attributes():
+    if _epilogue_from(maker) is None or "epilogue" not in maker.op.attributes():
         return False
     made, result = maker.outputs[0], node.outputs[0]
     alone = len(rewriter.users(made)) == 1 and not rewriter.is_result(made)
     return alone and static_shape(made) == static_shape(result) and _holds(made)
+
+
+def _epilogue_from(maker: Node) -> int | None:
+    return maker.op.terms if isinstance(maker.op, Einsum) else _EPILOGUE_FROM.get(kind_of(maker))
 
 
 def _epilogue_of(maker: Node, first: int) -> tuple[tuple[Value, ...], ScalarProgram | None]:

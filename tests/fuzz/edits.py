@@ -25,6 +25,8 @@ class Edit:
 
     outputs: tuple[int, ...] | None = None
     """The outputs that are kept."""
+    result: Value | None = None
+    """The only output, instead of the graph's own."""
     cut: Mapping[Value, Numbers] = field(default_factory=dict[Value, Any])
     """Results that become inputs with these contents."""
     instead: Mapping[Value, Value] = field(default_factory=dict[Value, Any])
@@ -39,8 +41,11 @@ def edited(subject: Subject, edit: Edit) -> Subject:
     """The changed subject without what nobody reads. Raises HaloError if it is no graph."""
     graph = subject.graph
     kept = range(len(graph.outputs)) if edit.outputs is None else edit.outputs
+    ends = [(graph.output_names[number], graph.outputs[number]) for number in kept]
+    if edit.result is not None:
+        ends = [("out", edit.result)]
     builder = GraphBuilder(graph.name, "fuzz.onnx")
-    needed = _needed(graph, [graph.outputs[number] for number in kept], edit)
+    needed = _needed(graph, [value for _name, value in ends], edit)
     made: dict[Value, Value] = {}
     inputs: list[RuntimeValue] = []
     for value, given in zip(graph.inputs, subject.inputs, strict=True):
@@ -63,8 +68,8 @@ def edited(subject: Subject, edit: Edit) -> Subject:
     for node in graph.nodes:
         if any(value in needed and value not in made for value in node.outputs):
             _replay(builder, node, edit, made)
-    outputs = [made[edit.instead.get(graph.outputs[number], graph.outputs[number])] for number in kept]
-    return Subject(builder.finish(outputs, [graph.output_names[n] for n in kept]), tuple(inputs), subject.limits)
+    outputs = [made[edit.instead.get(value, value)] for _name, value in ends]
+    return Subject(builder.finish(outputs, [name for name, _value in ends]), tuple(inputs), subject.limits)
 
 
 def _replay(builder: GraphBuilder, node: Node, edit: Edit, made: dict[Value, Value]) -> None:

@@ -37,6 +37,7 @@ class _Minimiser:
         while before != self._size() and not self._late():
             before = self._size()
             self._drop_outputs()
+            self._each(self._earlier_results)
             self._each(self._cuts)
             self._each(self._bypasses)
             self._each(self._smaller_bodies)
@@ -94,6 +95,13 @@ class _Minimiser:
             self._try(Edit(outputs=kept))
             number -= 1
 
+    def _earlier_results(self) -> Iterator[Edit]:
+        """A value inside as the only output, the first ones first: everything after it goes."""
+        for node in self.subject.graph.nodes:
+            for value in node.outputs:
+                if value not in self.subject.graph.outputs:
+                    yield Edit(result=value)
+
     def _cuts(self) -> Iterator[Edit]:
         """Results as inputs, the last ones first: everything before them goes."""
         try:
@@ -133,28 +141,29 @@ class _Minimiser:
         return {value: contents for value, contents in pairs if isinstance(contents, np.ndarray)}
 
     def _shrinks(self) -> Iterator[Edit]:
-        """One size made smaller wherever it occurs, then one dimension of one value."""
+        """One size made smaller wherever it occurs, then one dimension of one value: two places are enough to differ."""
         given = self._given()
-        sizes = sorted({size for contents in given.values() for size in contents.shape if size > 1}, reverse=True)
+        sizes = sorted({size for contents in given.values() for size in contents.shape if size > 2}, reverse=True)
         for size in sizes:
-            for smaller in dict.fromkeys((1, size // 2, size - 1)):
+            for smaller in dict.fromkeys((2, size - 1)):
                 yield Edit(contents=_resized(given, size, smaller))
         for value, contents in given.items():
             for axis, size in enumerate(contents.shape):
-                if size > 1:
-                    for smaller in dict.fromkeys((1, size - 1)):
+                if size > 2:
+                    for smaller in dict.fromkeys((2, size - 1)):
                         yield Edit(contents={value: np.take(contents, range(smaller), axis)})
 
     def _plainer_contents(self) -> Iterator[Edit]:
-        """Zeros, ones, whole numbers, few digits."""
+        """Whole numbers, or multiples of 1/4: not zeros, by which a mended graph could no longer fail."""
         for value, contents in self._given().items():
-            if contents.dtype.kind not in "fiu" or contents.size == 0:
+            if contents.dtype.kind != "f":
                 continue
-            plainer = [np.zeros_like(contents), np.ones_like(contents)]
-            if contents.dtype.kind == "f":
-                plainer += [np.round(contents), np.round(contents * 4) / 4]
-            for found in plainer:
-                if np.array_equal(found, contents):
+            wide = contents.astype(np.float64)
+            for found in (
+                np.where(np.abs(wide) < 1.0, np.where(wide < 0.0, -1.0, 1.0), np.round(wide)),
+                np.round(wide * 4) / 4,
+            ):
+                if np.array_equal(found, wide):
                     break
                 yield Edit(contents={value: np.asarray(found).astype(contents.dtype)})
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from halo_py.onnx_export import why_not
+from halo_py.ops.conv_transpose import ConvTranspose
 from halo_py.ops.dropout import Dropout
 from halo_py.ops.image import Resize
 from halo_py.types import DType, TensorType
@@ -47,6 +48,12 @@ def _departure(node: Node, constants: Constants) -> str | None:
             return "ONNX Runtime counts the indices in the given output shape, ONNX in the inferred one"
         case "resize":
             return _resize(node, constants)
+        case "average_pool" | "lp_pool" | "max_pool":
+            return _pool(node)
+        case "conv_transpose":
+            return _conv_transpose(node)
+        case "mean_variance_normalization":
+            return "ONNX Runtime divides by a deviation of zero, to which ONNX adds a small number first"
         case "dft" | "stft" if _dtype(_operand(node, 0)) is not DType.FLOAT64:
             return "ONNX Runtime's transforms lose digits with every point that they add up"
         case "dropout" if _trains(node, constants):
@@ -77,4 +84,29 @@ def _resize(node: Node, constants: Constants) -> str | None:
         return None
     if node.op.may_have_fractional_lengths(data.type.shape, constants.get(scales)):
         return "ONNX Runtime aligns corners by whole lengths, ONNX by the length that the scale gives"
+    return None
+
+
+def _pool(node: Node) -> str | None:
+    attributes = node.op.attributes()
+    dilated = any(size > 1 for size in attributes["dilations"] or ())
+    if dilated and str(attributes["auto_pad"]).startswith("SAME"):
+        return "ONNX Runtime leaves dilations out of automatic pads"
+    return None
+
+
+def _conv_transpose(node: Node) -> str | None:
+    op, weights = node.op, _operand(node, 1)
+    assert isinstance(op, ConvTranspose)
+    if not op.auto_pad.startswith("SAME") or op.output_shape is not None or weights is None:
+        return None
+    kernel = op.kernel_shape
+    if kernel is None and isinstance(weights.type, TensorType) and weights.type.is_static:
+        kernel = weights.type.static_shape[2:]
+    if kernel is None:
+        return "whether the window is as wide as the stride is not known"
+    ones = (1,) * len(kernel)
+    parts = zip(kernel, op.dilations or ones, op.strides or ones, op.output_padding or (0,) * len(kernel), strict=True)
+    if any((size - 1) * dilation + 1 + extra < stride for size, dilation, stride, extra in parts):
+        return "ONNX Runtime makes the result of a window narrower than its stride too small"
     return None
