@@ -141,7 +141,7 @@ class _Minimiser:
         return {value: contents for value, contents in pairs if isinstance(contents, np.ndarray)}
 
     def _shrinks(self) -> Iterator[Edit]:
-        """One size made smaller wherever it occurs, then one dimension of one value: two places are enough to differ."""
+        """One size made smaller wherever it occurs, then one dimension of one value; two places can still differ."""
         given = self._given()
         sizes = sorted({size for contents in given.values() for size in contents.shape if size > 2}, reverse=True)
         for size in sizes:
