@@ -44,7 +44,7 @@ def last_error_status() -> int:
 
 
 @implements("odla_QueryOpSupport")
-def query_support(device: Device | None, function_name: str, supported: Out, text_size: int, text: Any) -> None:
+def query_support(device: Device | None, function_name: str, supported: Out, text_size: int, text: Out | None) -> None:
     """Whether the library has an operator function; every device runs them all, parts on the host where it must."""
     found = next((function for function in functions() if function.name == function_name), None)
     is_operator = found is not None and found.result in ("odla_value", "odla_values")
@@ -93,7 +93,7 @@ def _figures(profile: Any) -> dict[str, Any]:
 
 
 @implements("odla_GetRunProfileText")
-def run_profile_text(context: Context, text_size: int, text: Any, needed: Out | None) -> None:
+def run_profile_text(context: Context, text_size: int, text: Out | None, needed: Out | None) -> None:
     """The device's profile of the last run as JSON."""
     if context.last is None:
         raise UsageError("the context has not run yet")
@@ -115,23 +115,22 @@ def _plain(value: Any) -> Any:
 
 
 @implements("odla_GetDeviceTraceText")
-def trace_text(device_trace: DeviceTrace, text_size: int, text: Any, needed: Out | None) -> None:
+def trace_text(device_trace: DeviceTrace, text_size: int, text: Out | None, needed: Out | None) -> None:
     """A trace as JSON."""
     _write_text(device_trace.text(), text_size, text, needed)
 
 
-def _write_text(text: str, size: int, destination: Any, needed: Out | None) -> None:
+def _write_text(text: str, size: int, destination: Out | None, needed: Out | None) -> None:
     encoded = text.encode() + b"\0"
     if needed is not None:
         needed.set(len(encoded))
         if not size:
             return
-    pointer = destination.pointer if isinstance(destination, Out) else destination
     if size < len(encoded):
         raise OutOfMemoryError(f"the text has {len(encoded)} bytes, there is memory for {size}")
-    if pointer is None or not is_memory(pointer, len(encoded)):
+    if destination is None or not is_memory(destination.pointer, len(encoded)):
         raise UsageError("there is no memory for the text")
-    c.ffi.memmove(c.ffi.cast("char*", pointer), encoded, len(encoded))
+    c.ffi.memmove(destination.pointer, encoded, len(encoded))
 
 
 @implements("odla_GetStoredSize")
