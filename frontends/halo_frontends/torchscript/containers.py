@@ -332,6 +332,10 @@ def _unpacked(_m: Maker, owner: Item) -> Item:
     return tuple(items_of(owner) or ())
 
 
+def _enum_value(_m: Maker, member: EnumMember) -> object:
+    return member.value
+
+
 def _no_cuda(_m: Maker) -> bool:
     return False
 
@@ -345,5 +349,6 @@ _SPECIAL: dict[str, Function] = {
     "aten::dict": _new_dict,
     "python::dict": _new_dict,
     "prim::TupleUnpack": _unpacked,
+    "prim::EnumValue": _enum_value,
     "cuda::is_available": _no_cuda,
 }

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from halo_frontends.torchscript import containers, numbers, syntax
 from halo_frontends.torchscript.control import Control
 from halo_frontends.torchscript.maker import Maker
-from halo_frontends.torchscript.objects import Device, EnumMember, ScriptObject, StoredTensor
+from halo_frontends.torchscript.objects import Device, EnumMember, ScriptObject, StoredTensor, objects_of
 from halo_frontends.torchscript.operators import Operators, wrap
 from halo_frontends.torchscript.type_tests import is_instance
 from halo_frontends.torchscript.values import FunctionName, Item, NamedItems, Scalar, Tensor, Undefined
@@ -83,6 +83,14 @@ class Interpreter:
         if found is None:
             raise self.maker.wrong(f"the class {instance.class_name} has no method {name!r}")
         return self.function(found, [instance, *arguments], named, instance.path, depth)
+
+    def restore(self, root: ScriptObject) -> None:
+        """Call `__setstate__` of every object that was pickled as a state of its own class."""
+        for instance in reversed(objects_of(root)):
+            if instance.state is not None and self.library.method(instance.class_name, "__setstate__") is not None:
+                state = cast("Item", instance.state)
+                instance.state = None
+                self.method(instance, "__setstate__", [state])
 
     def function(
         self, function: syntax.Function, arguments: Sequence[Item], named: Mapping[str, Item], path: str, depth: int

@@ -154,10 +154,14 @@ class Maker:
         """The contents of a tensor now."""
         return self.emitter.read(tensor)
 
-    def view(self, base: Tensor, project: Project, inject: Inject | None) -> Tensor:
-        """A view of a tensor. Without `inject` nothing can be written into it."""
+    def view(self, base: Tensor, project: Project, inject: Inject | None, in_order: bool = False) -> Tensor:
+        """A view of a tensor. Without `inject` nothing can be written into it.
+
+        `in_order` says that the view's elements lie in memory in order if the base's do.
+        """
         seen = self.read(base)
-        return Tensor(project(seen), base, project, inject, seen, base.quantised)
+        row_major = in_order and base.is_row_major
+        return Tensor(project(seen), base, project, inject, seen, base.quantised, row_major, base.is_pair)
 
     # -- short forms ----------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -124,20 +125,26 @@ def name_paths(root: object) -> None:
 
 def stored_tensors(root: object) -> list[StoredTensor]:
     """Every tensor that can be reached from an object, each once."""
+    return [item for item in _reachable(root) if isinstance(item, StoredTensor)]
+
+
+def objects_of(root: object) -> list[ScriptObject]:
+    """Every object that can be reached from an object, itself first, each once."""
+    return [item for item in _reachable(root) if isinstance(item, ScriptObject)]
+
+
+def _reachable(root: object) -> Iterator[object]:
     seen: set[int] = set()
-    found: list[StoredTensor] = []
     waiting: list[object] = [root]
     while waiting:
-        item: Any = waiting.pop()
+        item = waiting.pop()
         if isinstance(item, (str, int, float, bool, type(None))) or id(item) in seen:
             continue
         seen.add(id(item))
-        if isinstance(item, StoredTensor):
-            found.append(item)
-        elif isinstance(item, ScriptObject):
+        yield item
+        if isinstance(item, ScriptObject):
             waiting.extend((item.state, *reversed(item.attributes.values())))
         elif isinstance(item, (list, tuple)):
             waiting.extend(reversed(cast("list[Any]", item)))
         elif isinstance(item, dict):
             waiting.extend(cast("dict[Any, Any]", item).values())
-    return found

@@ -8,6 +8,8 @@ from typing import Any, cast
 
 from halo_frontends.torchscript.maker import Maker
 from halo_frontends.torchscript.objects import StoredTensor
+from halo_frontends.torchscript.ops.complex_numbers import PAIR_OPS, apply_to_pairs, has_pairs
+from halo_frontends.torchscript.ops.quantised import dequantise, quantise
 from halo_frontends.torchscript.table import bind, find
 from halo_frontends.torchscript.values import Item, Tensor
 from halo_py.errors import UnsupportedError, Where
@@ -30,6 +32,11 @@ class Operators:
         found = find(name)
         if found is None:
             raise UnknownOperatorError("unknown operator", m.emitter.where)
+        if has_pairs(arguments):
+            return self._complex(name, arguments, named)
+        first = arguments[0] if arguments else None
+        if isinstance(first, Tensor) and first.quantised is not None and found[0].reads_value:
+            return self._on_quantised(name, first, arguments[1:], named)
         entry, in_place = found
         keywords = dict(named)
         out = keywords.pop("out", None)
@@ -40,6 +47,32 @@ class Operators:
         if out is not None:
             return self._write(out, result)
         return as_items(result)
+
+    def _complex(self, name: str, arguments: Sequence[Item], named: Mapping[str, Item]) -> Item:
+        """An op on complex tensors."""
+        m = self.maker
+        special = PAIR_OPS.get(name)
+        if special is not None:
+            return as_items(special(m, *arguments, **named))
+        result = apply_to_pairs(m, self.apply, name, arguments, named)
+        if result is not None:
+            return result
+        found = find(name)
+        assert found is not None
+        placed, bound = bind(found[0], m, arguments, named)
+        return as_items(found[0].handler(m, *placed, **bound))
+
+    def _on_quantised(self, name: str, first: Tensor, rest: Sequence[Item], named: Mapping[str, Item]) -> Item:
+        """An op of floats on a quantised tensor: its numbers in, the same scale and zero point out."""
+        m = self.maker
+        result = self.apply(name.removesuffix("_"), [Tensor(dequantise(m, first)), *rest], named)
+        if not isinstance(result, Tensor) or not m.dtype(m.read(result)).is_float or first.quantised is None:
+            return result
+        found = quantise(m, m.read(result), first.quantised, m.dtype(m.read(first)))
+        if not name.endswith("_"):
+            return found
+        m.emitter.write(first, m.read(found))
+        return first
 
     def _write(self, target: Item, result: Any) -> Item:
         """New contents for a tensor, in its own type and shape. A view made in place takes the tensor's place."""

@@ -206,9 +206,11 @@ class _Machine:
 
     def reduce(self) -> None:
         arguments, function = self._pop(), self._pop()
-        if not isinstance(function, Global) or not isinstance(arguments, tuple):
+        if not isinstance(function, Global):
             raise _BadPickleError(f"it calls something that has no name at {self._at}")
-        self._stack.append(self._builders.reduce(function, cast("tuple[Any, ...]", arguments)))
+        # The members of enumerations are pickled with their bare value.
+        given = cast("tuple[Any, ...]", arguments) if isinstance(arguments, tuple) else (arguments,)
+        self._stack.append(self._builders.reduce(function, given))
 
     def new_object(self) -> None:
         self._pop()

@@ -161,9 +161,10 @@ def _load(program: _Program, options: ImportOptions) -> Graph:
         except UnknownOperatorError as error:
             survey = Survey(program.library, program.file)
             survey.method(_Program(program.path).root, _ENTRY)
-            if survey.refusals:
-                raise survey.refusals.error() from error
-            raise
+            listed = {refused.op for refused in survey.refusals.listed()}
+            if error.where.op is not None and error.where.op not in listed:
+                survey.refusals.add(error.where.op, error.where.node or "", "unknown operator")
+            raise survey.refusals.error() from error
     raise ModelError("the types of its inputs do not settle", Where(program.file))
 
 
@@ -183,6 +184,7 @@ class _Import:
         maker = Maker(Emitter(builder), program.version)
         interpreter = Interpreter(program.library, program.constants, maker)
         frame = Frame(program.entry, {}, "", 0)
+        interpreter.restore(program.root)
         inputs = Inputs(program.parameters, self.options, self.dtypes, program.file)
         arguments = inputs.items(maker.emitter, partial(interpreter.evaluate, frame))
         try:

@@ -40,6 +40,7 @@ FAMILIES = (
     "recurrent",
     "attention",
     "signal",
+    "complex_numbers",
     "losses",
     "quantised",
     "vision",
@@ -60,6 +61,11 @@ class Entry:
     name: str
     handler: Handler
     parameters: tuple[inspect.Parameter, ...]
+
+    @property
+    def reads_value(self) -> bool:
+        """Whether it takes the contents of its first tensor, not the tensor itself."""
+        return bool(self.parameters) and self.parameters[0].annotation in ("Value", "Operand")
 
 
 _TABLE: dict[str, Entry] = {}

@@ -42,6 +42,8 @@ class Tensor:
     seen: Value | None = None
     """The contents of the base that `value` was computed from."""
     quantised: Quantised | None = None
+    is_row_major: bool = True
+    """Whether the elements lie in memory in order, so that another shape of it is a view too."""
     is_pair: bool = False
     """Whether it is complex: the last axis of `value` holds real and imaginary parts."""
 

@@ -143,6 +143,15 @@ def softmax(m: Maker, input: Value, dim: int, dtype: Item | None = None) -> Valu
     return _over_axis(m, "Softmax", input, dim, dtype)
 
 
+@aten("_safe_softmax")
+def safe_softmax(m: Maker, input: Value, dim: int, dtype: Item | None = None) -> Value:
+    """Zeros where a whole line is minus infinity."""
+    axis = m.axis(dim, m.rank(input))
+    hidden = m.op("IsInf", m.op("ReduceMax", input, m.ints([axis]), keepdims=1), detect_positive=0)
+    found = _over_axis(m, "Softmax", m.op("Where", hidden, constant_like(m, input, 0), input), dim, dtype)
+    return m.op("Where", hidden, constant_like(m, found, 0), found)
+
+
 @aten("log_softmax", "_log_softmax", "special_log_softmax")
 def log_softmax(m: Maker, input: Value, dim: int, dtype: Item | None = None) -> Value:
     return _over_axis(m, "LogSoftmax", input, dim, dtype)

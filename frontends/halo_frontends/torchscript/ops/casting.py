@@ -64,7 +64,12 @@ for _name, _dtype in _NAMED.items():
     _enter_cast(_name, _dtype)
 
 
-@aten("cpu", "cuda", "contiguous", "_to_copy_none", "pin_memory", "_conj_physical", "conj_physical")
+@aten("contiguous")
+def contiguous(m: Maker, input: Tensor, memory_format: Item = None) -> Tensor:
+    return input if input.is_row_major else Tensor(m.read(input), quantised=input.quantised, is_pair=input.is_pair)
+
+
+@aten("cpu", "cuda", "pin_memory")
 def same(_m: Maker, input: Tensor, *_rest: Item) -> Tensor:
     return input
 

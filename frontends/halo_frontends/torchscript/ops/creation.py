@@ -216,9 +216,14 @@ def _triangle(m: Maker, input: Value, diagonal: int, upper: int) -> Value:
     return m.op("Trilu", input, m.number(diagonal, DType.INT64), upper=upper)
 
 
-@aten("diag", "diagflat")
+@aten("diagflat")
+def diagflat(m: Maker, input: Value, offset: int = 0) -> Value:
+    return diag_embed(m, m.flat(input), offset)
+
+
+@aten("diag")
 def diag(m: Maker, input: Value, diagonal: int = 0) -> Value:
-    if m.rank(input) == 2 and not str(m.emitter.where.op).endswith("flat"):
+    if m.rank(input) == 2:
         rows, columns = m.shape(input)
         places = np.diagonal(np.arange(rows * columns).reshape(rows, columns), diagonal)
         return m.op("Gather", m.flat(input), m.const(np.ascontiguousarray(places)), axis=0)
@@ -245,17 +250,17 @@ def diag_embed(m: Maker, input: Value, offset: int = 0, dim1: int = -2, dim2: in
     return m.transpose(found, order)
 
 
-@aten("vander", "linalg_vander")
+@aten("linalg_vander")
+def linalg_vander(m: Maker, x: Value, N: int | None = None) -> Value:
+    return vander(m, x, N, True)
+
+
+@aten("vander")
 def vander(m: Maker, x: Value, N: int | None = None, increasing: bool = False) -> Value:
     count = m.shape(x)[-1] if N is None else N
     powers = np.arange(count) if increasing else np.arange(count)[::-1]
     exponents = m.const(powers.astype(m.dtype(x).numpy), m.dtype(x))
     return m.op("Pow", m.unsqueeze(x, m.rank(x)), exponents)
-
-
-@aten("polar")
-def polar(m: Maker, abs: Value, angle: Value) -> Value:
-    raise m.unsupported("complex tensors are not supported")
 
 
 # -- random numbers -------------------------------------------------------------------------------------------------
@@ -321,11 +326,3 @@ def randint(m: Maker, low: int, high: Item, size: Item = None, dtype: DType | No
     shape = tuple(entry for entry in size if isinstance(entry, int))
     noise = m.op("RandomUniform", shape=shape, low=float(low), high=float(high))
     return m.cast(m.op("Floor", noise), dtype or DType.INT64)
-
-
-@aten("complex", "view_as_complex", "view_as_real", "real", "imag", "angle", "conj", "resolve_conj", "resolve_neg")
-def complex_tensor(m: Maker, input: Value, other: Value | None = None) -> Value:
-    name = str(m.emitter.where.op).rpartition("::")[2]
-    if other is None and not m.dtype(input).is_complex and name in ("real", "conj", "resolve_conj", "resolve_neg"):
-        return input
-    raise m.unsupported("complex tensors are not supported")

@@ -52,6 +52,8 @@ def gather(m: Maker, input: Value, dim: int, index: Value, sparse_grad: bool = F
     positions = as_positions(m, index)
     if not m.rank(input):
         return m.reshape(m.op("Gather", m.unsqueeze(input, 0), m.flat(positions), axis=0), m.shape(index))
+    if not m.rank(positions):
+        return m.op("Gather", input, positions, axis=0)
     return m.op("GatherElements", input, positions, axis=m.axis(dim, m.rank(input)))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from halo_frontends.torchscript.maker import Maker
+from halo_frontends.torchscript.maker import INT_MAX, Maker
 from halo_frontends.torchscript.promotion import result_dtype
 from halo_frontends.torchscript.table import aten
 
@@ -124,15 +124,23 @@ def repeat_interleave(m: Maker, input: Value, repeats: Item, dim: int | None = N
     return m.op("Gather", input, m.const(np.repeat(np.arange(size), repeats)), axis=axis)
 
 
-@aten("flip", "fliplr", "flipud")
-def flip(m: Maker, input: Value, dims: Ints = ()) -> Value:
-    name = str(m.emitter.where.op)
-    axes = [1] if name.endswith("lr") else [0] if name.endswith("ud") else [m.axis(dim, m.rank(input)) for dim in dims]
+@aten("flip")
+def flip(m: Maker, input: Value, dims: Ints) -> Value:
+    axes = [m.axis(dim, m.rank(input)) for dim in dims]
     if not axes or not m.rank(input):
         return input
     count = len(axes)
-    low = np.iinfo(np.int64).min
-    return m.op("Slice", input, m.ints([-1] * count), m.ints([int(low)] * count), m.ints(axes), m.ints([-1] * count))
+    return m.op("Slice", input, m.ints([-1] * count), m.ints([-INT_MAX] * count), m.ints(axes), m.ints([-1] * count))
+
+
+@aten("fliplr")
+def fliplr(m: Maker, input: Value) -> Value:
+    return flip(m, input, (1,))
+
+
+@aten("flipud")
+def flipud(m: Maker, input: Value) -> Value:
+    return flip(m, input, (0,))
 
 
 @aten("roll")
@@ -161,18 +169,13 @@ def rot90(m: Maker, input: Value, k: int = 1, dims: Ints = (0, 1)) -> Value:
     perm[first], perm[second] = second, first
     match k % 4:
         case 1:
-            return m.transpose(_reversed(m, input, second), perm)
+            return m.transpose(flip(m, input, (second,)), perm)
         case 2:
-            return _reversed(m, _reversed(m, input, first), second)
+            return flip(m, input, (first, second))
         case 3:
-            return _reversed(m, m.transpose(input, perm), second)
+            return flip(m, m.transpose(input, perm), (second,))
         case _:
             return input
-
-
-def _reversed(m: Maker, value: Value, axis: int) -> Value:
-    low = int(np.iinfo(np.int64).min)
-    return m.op("Slice", value, m.ints([-1]), m.ints([low]), m.ints([axis]), m.ints([-1]))
 
 
 @aten("broadcast_tensors")
@@ -192,8 +195,6 @@ def meshgrid(m: Maker, tensors: Values, indexing: str = "ij") -> list[Value]:
         for number, line in enumerate(lines)
     ]
     if indexing == "xy" and len(grids) > 1:
-        perm = [1, 0, *range(2, len(grids))]
-        grids = [m.transpose(grid, perm) for grid in grids]
         grids[0], grids[1] = grids[1], grids[0]
     return grids
 

@@ -35,10 +35,11 @@ def matmul(m: Maker, input: Value, other: Value) -> Value:
 
 def _added(m: Maker, input: Value, product: Value, beta: Number, alpha: Number) -> Value:
     """Beta x input + alpha x product; a beta of 0 drops the input, NaN included."""
-    scaled = product if alpha == 1 else mul(m, product, alpha)
+    dtype = m.dtype(product)
+    scaled = product if alpha == 1 else m.op("Mul", product, m.number(alpha, dtype))
     if beta == 0:
         return scaled
-    return add(m, scaled, input if beta == 1 else mul(m, input, beta))
+    return add(m, scaled, input if beta == 1 else m.op("Mul", input, m.number(beta, m.dtype(input))))
 
 
 @aten("addmm")

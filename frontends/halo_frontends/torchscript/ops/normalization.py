@@ -36,7 +36,7 @@ def batch_norm(
     return m.op("BatchNormalization", input, scale, shift, running_mean, running_var, epsilon=eps)
 
 
-@aten("native_batch_norm", "_native_batch_norm_legit_no_training")
+@aten("native_batch_norm")
 def native_batch_norm(
     m: Maker,
     input: Value,
@@ -47,8 +47,25 @@ def native_batch_norm(
     training: bool,
     momentum: float,
     eps: float,
-) -> tuple[Value, None, None]:
-    return batch_norm(m, input, weight, bias, running_mean, running_var, training, momentum, eps), None, None
+) -> tuple[Value, Value, Value]:
+    if training:
+        raise m.unsupported("batch statistics of a model in training mode are not supported")
+    nothing = m.const(np.zeros(0, m.dtype(input).numpy))
+    return batch_norm(m, input, weight, bias, running_mean, running_var, False, momentum, eps), nothing, nothing
+
+
+@aten("_native_batch_norm_legit_no_training")
+def batch_norm_no_training(
+    m: Maker,
+    input: Value,
+    weight: Value | None,
+    bias: Value | None,
+    running_mean: Value | None,
+    running_var: Value | None,
+    momentum: float,
+    eps: float,
+) -> tuple[Value, Value, Value]:
+    return native_batch_norm(m, input, weight, bias, running_mean, running_var, False, momentum, eps)
 
 
 def _standardised(m: Maker, input: Value, axes: list[int], eps: float) -> Value:
@@ -104,8 +121,12 @@ def layer_norm(
 @aten("native_layer_norm")
 def native_layer_norm(
     m: Maker, input: Value, normalized_shape: Ints, weight: Value | None, bias: Value | None, eps: float
-) -> tuple[Value, None, None]:
-    return layer_norm(m, input, normalized_shape, weight, bias, eps), None, None
+) -> tuple[Value, Value, Value]:
+    scale = weight or m.const(np.ones(normalized_shape, m.dtype(input).numpy))
+    found, mean, deviation = m.ops(
+        "LayerNormalization", [input, scale, bias], 3, axis=-len(normalized_shape), epsilon=eps
+    )
+    return found, mean, deviation
 
 
 @aten("rms_norm", "_fused_rms_norm")
@@ -137,21 +158,6 @@ def group_norm(
     return m.op("GroupNormalization", input, scale, shift, num_groups=num_groups, epsilon=eps)
 
 
-@aten("native_group_norm")
-def native_group_norm(
-    m: Maker,
-    input: Value,
-    weight: Value | None,
-    bias: Value | None,
-    N: int,
-    C: int,
-    HxW: int,
-    group: int,
-    eps: float,
-) -> tuple[Value, None, None]:
-    return group_norm(m, input, group, weight, bias, eps), None, None
-
-
 @aten("local_response_norm")
 def local_response_norm(
     m: Maker, input: Value, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
@@ -169,8 +175,9 @@ def normalize(m: Maker, input: Value, p: float = 2.0, dim: int = 1, eps: float =
 
 @aten("cosine_similarity")
 def cosine_similarity(m: Maker, x1: Value, x2: Value, dim: int = 1, eps: float = 1e-8) -> Value:
-    rank = max(m.rank(x1), m.rank(x2))
-    axis = m.ints([m.axis(dim, rank) - rank])
+    shape = np.broadcast_shapes(m.shape(x1), m.shape(x2))
+    x1, x2 = m.expand(x1, shape), m.expand(x2, shape)
+    axis = m.ints([m.axis(dim, len(shape))])
 
     def unit(value: Value) -> Value:
         length = m.op("ReduceL2", value, axis, keepdims=1)

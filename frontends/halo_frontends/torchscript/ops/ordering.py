@@ -67,7 +67,7 @@ def _at_rank(m: Maker, input: Value, rank: int, axis: int, keepdim: bool) -> tup
     return m.op("Gather", found, last, axis=axis), m.op("Gather", positions, last, axis=axis)
 
 
-@aten("median", "nanmedian")
+@aten("median")
 def median(m: Maker, input: Value, dim: int | None = None, keepdim: bool = False) -> object:
     if not m.rank(input):
         return input if dim is None else (input, m.number(0, DType.INT64))
@@ -138,12 +138,10 @@ def bucketize(m: Maker, input: Operand, boundaries: Value, out_int32: bool = Fal
     return searchsorted(m, boundaries, input, out_int32, right)
 
 
-@aten("unique_consecutive", "_unique2", "unique_dim", "_unique")
+@aten("_unique2")
 def unique(
     m: Maker, input: Value, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False
 ) -> tuple[Value, Value, Value]:
-    if not str(m.emitter.where.op).startswith("aten::_unique"):
-        raise m.unsupported("is not supported")
     found, _, inverse, counts = m.ops("Unique", [m.flat(input)], 4, sorted=1)
     return found, m.reshape(inverse, m.shape(input)), counts
 

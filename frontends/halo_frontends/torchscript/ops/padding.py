@@ -22,6 +22,8 @@ def padded(m: Maker, input: Value, pad: Sizes, mode: str, value: Number | None) 
     after: list[Size] = [0] * rank
     for position in range(len(pad) // 2):
         before[rank - 1 - position], after[rank - 1 - position] = pad[2 * position], pad[2 * position + 1]
+    if mode != "constant":
+        return _trimmed(m, input, before, after, mode)
     for axis in range(rank):
         low, high = before[axis], after[axis]
         if isinstance(low, Scalar) or isinstance(high, Scalar) or (low >= 0 and high >= 0):
@@ -31,12 +33,27 @@ def padded(m: Maker, input: Value, pad: Sizes, mode: str, value: Number | None) 
         before[axis], after[axis] = max(low, 0), max(high, 0)
     if all(size == 0 for size in (*before, *after)):
         return input
-    filler = None if value is None or mode != "constant" else m.number(value, m.dtype(input))
+    filler = None if value is None else m.number(value, m.dtype(input))
     if m.dtype(input) is DType.BOOL:
         filler = None if filler is None else m.cast(filler, DType.UINT8)
-        found = m.op("Pad", m.cast(input, DType.UINT8), m.ints([*before, *after]), filler, mode=_MODES[mode])
-        return m.cast(found, DType.BOOL)
-    return m.op("Pad", input, m.ints([*before, *after]), filler, mode=_MODES[mode])
+        return m.cast(m.op("Pad", m.cast(input, DType.UINT8), m.ints([*before, *after]), filler), DType.BOOL)
+    return m.op("Pad", input, m.ints([*before, *after]), filler)
+
+
+def _trimmed(m: Maker, input: Value, before: Sizes, after: Sizes, mode: str) -> Value:
+    """Padding with what is there; what negative padding cuts off is still seen by the padding of the other side."""
+
+    def grown(size: Size) -> Size:
+        return size if isinstance(size, Scalar) else max(size, 0)
+
+    if any(grown(size) for size in (*before, *after)):
+        input = m.op("Pad", input, m.ints([grown(size) for size in (*before, *after)]), mode=_MODES[mode])
+    for axis, (low, high) in enumerate(zip(before, after, strict=True)):
+        if (isinstance(low, int) and low < 0) or (isinstance(high, int) and high < 0):
+            first = -low if isinstance(low, int) and low < 0 else 0
+            last = m.shape(input)[axis] + (high if isinstance(high, int) and high < 0 else 0)
+            input = m.slice(input, axis, first, last)
+    return input
 
 
 @aten("pad")

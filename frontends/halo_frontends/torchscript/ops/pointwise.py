@@ -215,8 +215,9 @@ def hypot(m: Maker, input: Operand, other: Operand) -> Value:
 def logaddexp(m: Maker, input: Operand, other: Operand) -> Value:
     dtype = result_dtype((input, other))
     left, right = as_value(m, input, dtype), as_value(m, other, dtype)
-    gap = m.op("Neg", m.op("Abs", m.op("Sub", left, right)))
-    return m.op("Add", m.op("Max", left, right), m.op("Log", m.op("Add", m.op("Exp", gap), constant_like(m, gap, 1))))
+    gap = m.op("Where", m.op("Equal", left, right), m.number(0, dtype), m.op("Sub", left, right))
+    grown = m.op("Exp", m.op("Neg", m.op("Abs", gap)))
+    return m.op("Add", m.op("Max", left, right), m.op("Log", m.op("Add", grown, m.number(1, dtype))))
 
 
 @aten("logaddexp2")
@@ -413,7 +414,7 @@ def frac(m: Maker, input: Value) -> Value:
 
 @aten("square")
 def square(m: Maker, input: Value) -> Value:
-    return mul(m, input, input)
+    return pow(m, input, 2)
 
 
 @aten("rsqrt")
@@ -517,17 +518,13 @@ def nan_to_num(
 @aten("special_entr")
 def entr(m: Maker, input: Value) -> Value:
     value = floating(m, input)
-    return m.op("Neg", _times_log(m, value, value, 0.0))
+    found = m.op("Neg", _times_log(m, value, value, 0.0))
+    return m.op("Where", below_zero(m, value), constant_like(m, value, -math.inf), found)
 
 
 @aten("ldexp")
 def ldexp(m: Maker, input: Operand, other: Operand) -> Value:
     return mul(m, input, exp2(m, tensor_of(m, other)))
-
-
-@aten("gcd")
-def gcd(m: Maker, input: Value, other: Value) -> Value:
-    raise m.unsupported("the greatest common divisor of tensors is not supported")
 
 
 @aten("diff")

@@ -237,19 +237,20 @@ def _adaptive_max(m: Maker, input: Value, wanted: tuple[int, ...]) -> tuple[Valu
         for size, out in zip(sizes, wanted, strict=True)
     ]
     axes = list(range(m.rank(input) - spatial, m.rank(input)))
+    plane = np.arange(np.prod(sizes)).reshape(sizes)
+    lead = m.shape(input)[: axes[0]]
     parts: list[Value] = []
+    places: list[Value] = []
     for bounds in itertools.product(*starts):
         window = m.op(
             "Slice", input, m.ints([low for low, _ in bounds]), m.ints([high for _, high in bounds]), m.ints(axes)
         )
-        parts.append(m.op("ReduceMax", window, m.ints(axes), keepdims=1))
-    joined = m.reshape(m.op("Concat", *parts, axis=axes[0]), [*m.shape(input)[: axes[0]], *wanted])
-    return joined, _no_positions(m, joined)
-
-
-def _no_positions(m: Maker, like: Value) -> Value:
-    """Positions of maxima in uneven windows; nothing that is known to read them."""
-    return m.const(np.full(m.shape(like), -1, np.int64))
+        flat = m.reshape(window, [*lead, -1])
+        parts.append(m.op("ReduceMax", flat, m.ints([-1]), keepdims=1))
+        seen = plane[tuple(slice(low, high) for low, high in bounds)].reshape(-1)
+        places.append(m.op("Gather", m.const(seen), m.op("ArgMax", flat, axis=-1, keepdims=1), axis=0))
+    found, where = (m.reshape(m.op("Concat", *some, axis=-1), [*lead, *wanted]) for some in (parts, places))
+    return found, where
 
 
 def _max_unpool(m: Maker, input: Value, indices: Value, output_size: Ints, spatial: int) -> Value:

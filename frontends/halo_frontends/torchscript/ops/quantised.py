@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -13,7 +14,7 @@ from halo_frontends.torchscript.values import Item, Quantised, Tensor
 from halo_py.types import DType
 
 if TYPE_CHECKING:
-    from halo_frontends.torchscript.kinds import Number, Tensors, Value
+    from halo_frontends.torchscript.kinds import Ints, Number, Tensors, Value
 
 
 # -- in and out -----------------------------------------------------------------------------------------------------
@@ -113,84 +114,98 @@ def fake_quantize_per_channel(
 # -- packed weights -------------------------------------------------------------------------------------------------
 
 
-def _parts(state: object) -> tuple[Any, ...]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Packed:
+    """Weights of a quantised layer: the tensor, the bias, and a convolution's settings per spatial axis."""
+
+    weight: Tensor
+    bias: Tensor | None
+    stride: tuple[int, ...] = ()
+    padding: tuple[int, ...] = ()
+    dilation: tuple[int, ...] = ()
+    groups: int = 1
+
+
+def _as_tuple(state: object) -> tuple[Any, ...]:
     return cast("tuple[Any, ...]", state) if isinstance(state, tuple) else ()
 
 
-class Packed:
-    """Weights of a quantised layer as its module keeps them: the tensor, the bias, and a convolution's settings."""
-
-    def __init__(self, m: Maker, item: Item) -> None:
-        if not isinstance(item, ScriptObject):
-            raise m.unsupported("packed weights of this form are not supported")
-        self.settings: list[int] = []
-        self.weight: Any = None
-        self.bias: Any = None
-        state = _parts(item.state)
-        if state and isinstance(state[0], str):
-            self._of_convolution(m, state)
-        elif state and isinstance(state[0], tuple):
-            self.weight, self.bias = state[0][:2]
-        elif len(state) >= 2:
-            self.weight, self.bias = state[:2]
-        else:
-            raise m.unsupported("packed weights of this form are not supported")
-
-    def _of_convolution(self, m: Maker, state: tuple[Any, ...]) -> None:
-        """("2", [settings, weight], [?, bias]): the second form of ConvPackedParams (fbgemm_utils.cpp)."""
-        if state[0] != "2":
-            raise m.unsupported(f"packed weights of version {state[0]} are not supported")
-        settings: StoredTensor = state[1][0]
-        self.settings = [int(number) for number in settings.array.reshape(-1)]
-        self.weight, self.bias = state[1][1], state[2][0]
-
-    def spatial(self) -> int:
-        """How many spatial axes the convolution has."""
-        return self.settings[0]
-
-    def setting(self, number: int) -> tuple[int, ...]:
-        """Stride (0), padding (1), dilation (2) or output padding (3)."""
-        axes = self.spatial()
-        return tuple(self.settings[1 + number * axes : 1 + (number + 1) * axes])
-
-    @property
-    def groups(self) -> int:
-        """The number of groups."""
-        return self.settings[1 + 4 * self.spatial()]
+def _unpacked(m: Maker, item: Item) -> Packed:
+    """What a module keeps as packed weights: made by a prepack op, or pickled by Torch's own classes."""
+    if not isinstance(item, ScriptObject):
+        raise m.unsupported("packed weights of this form are not supported")
+    made = item.attributes.get(_PACKED)
+    if isinstance(made, Packed):
+        return made
+    state = _as_tuple(item.state)
+    if state and isinstance(state[0], str):
+        return _packed_convolution(m, state)
+    state = _as_tuple(state[0]) or state if state else ()
+    if len(state) < 2:
+        raise m.unsupported("packed weights of this form are not supported")
+    return Packed(_handle(m, state[0]), None if state[1] is None else _handle(m, state[1]))
 
 
-def _weights(m: Maker, packed: Packed, rank: int) -> tuple[Tensor, Value, Value]:
-    """The weight (with a row of zeros for 1-d convolutions dropped), its scale and zero point."""
-    stored: StoredTensor = packed.weight
-    tensor = m.emitter.stored(stored, "weight")
-    how = _how(m, tensor)
-    value = m.read(tensor)
-    if m.rank(value) > rank:
-        value = m.squeeze(value, 2)
-    return Tensor(value, quantised=how), how.scale, how.zero_point
+def _packed_convolution(m: Maker, state: tuple[Any, ...]) -> Packed:
+    """("2", [settings, weight], [?, bias]): the second form of ConvPackedParams (fbgemm_utils.cpp)."""
+    if state[0] != "2":
+        raise m.unsupported(f"packed weights of version {state[0]} are not supported")
+    settings = [int(number) for number in state[1][0].array.reshape(-1)]
+    axes = settings[0]
+    stride, padding, dilation = (tuple(settings[1 + n * axes : 1 + (n + 1) * axes]) for n in range(3))
+    bias = None if state[2][0] is None else _handle(m, state[2][0])
+    return Packed(_handle(m, state[1][1]), bias, stride, padding, dilation, settings[1 + 4 * axes])
+
+
+_PACKED = "packed weights"
+
+
+@aten("quantized::linear_prepack")
+def linear_prepack(_m: Maker, W: Tensor, B: Tensor | None = None) -> ScriptObject:
+    return ScriptObject("", {_PACKED: Packed(W, B)})
+
+
+@aten("quantized::conv1d_prepack", "quantized::conv2d_prepack", "quantized::conv3d_prepack")
+def conv_prepack(
+    _m: Maker, weight: Tensor, bias: Tensor | None, stride: Ints, padding: Ints, dilation: Ints, groups: int
+) -> ScriptObject:
+    return ScriptObject("", {_PACKED: Packed(weight, bias, stride, padding, dilation, groups)})
+
+
+def _weights(m: Maker, packed: Packed, rank: int) -> tuple[Value, Quantised]:
+    """The weight, without the axis of size 1 that convolutions over one axis are packed with."""
+    value = m.read(packed.weight)
+    return (m.squeeze(value, 2) if m.rank(value) > rank else value), _how(m, packed.weight)
 
 
 def _quantised_bias(m: Maker, packed: Packed, input: Quantised, scale: Value) -> Value | None:
     """The bias in units of input scale x weight scale, as int32."""
     if packed.bias is None:
         return None
-    bias = m.read(m.emitter.stored(packed.bias, "bias"))
-    return m.cast(m.op("Round", m.op("Div", bias, m.op("Mul", input.scale, scale))), DType.INT32)
+    units = m.op("Mul", input.scale, scale)
+    return m.cast(m.op("Round", m.op("Div", m.read(packed.bias), units)), DType.INT32)
 
 
 def _conv(m: Maker, input: Tensor, params: Item, scale: Number, zero_point: Number, relu: bool) -> Tensor:
-    packed, how = Packed(m, params), _how(m, input)
+    packed, how = _unpacked(m, params), _how(m, input)
     value = m.read(input)
     spatial = m.rank(value) - 2
-    weight, weight_scale, weight_zero = _weights(m, packed, spatial + 2)
+    weight, of_weight = _weights(m, packed, spatial + 2)
     result = parameters(m, scale, zero_point, DType.UINT8)
-    keep = packed.spatial() - spatial
+    bias = _quantised_bias(m, packed, how, of_weight.scale)
+    operands = (how.scale, how.zero_point, weight, of_weight.scale, of_weight.zero_point)
     found = m.op(
-        "QLinearConv", value, how.scale, how.zero_point, m.read(weight), weight_scale, weight_zero,
-        result.scale, result.zero_point, _quantised_bias(m, packed, how, weight_scale),
-        strides=packed.setting(0)[keep:], pads=packed.setting(1)[keep:] * 2, dilations=packed.setting(2)[keep:],
+        "QLinearConv",
+        value,
+        *operands,
+        result.scale,
+        result.zero_point,
+        bias,
+        strides=packed.stride[-spatial:],
+        pads=packed.padding[-spatial:] * 2,
+        dilations=packed.dilation[-spatial:],
         group=packed.groups,
-    )  # fmt: skip
+    )
     found = m.op("Max", found, result.zero_point) if relu else found
     return Tensor(found, quantised=result)
 
@@ -206,15 +221,19 @@ def conv_relu(m: Maker, qx: Tensor, packed: Item, output_scale: Number, output_z
 
 
 def _linear(m: Maker, input: Tensor, params: Item, scale: Number, zero_point: Number, relu: bool) -> Tensor:
-    packed, how = Packed(m, params), _how(m, input)
-    weight, weight_scale, weight_zero = _weights(m, packed, 2)
+    packed, how = _unpacked(m, params), _how(m, input)
+    weight, of_weight = _weights(m, packed, 2)
     result = parameters(m, scale, zero_point, DType.UINT8)
     sums = m.op(
-        "MatMulInteger", m.read(input), m.transpose(m.read(weight), [1, 0]), how.zero_point, _per_column(m, weight_zero)
+        "MatMulInteger",
+        m.read(input),
+        m.transpose(weight, [1, 0]),
+        how.zero_point,
+        _per_column(m, of_weight.zero_point),
     )
-    bias = _quantised_bias(m, packed, how, weight_scale)
+    bias = _quantised_bias(m, packed, how, of_weight.scale)
     sums = sums if bias is None else m.op("Add", sums, bias)
-    real = m.op("Mul", m.cast(sums, DType.FLOAT32), m.op("Mul", how.scale, weight_scale))
+    real = m.op("Mul", m.cast(sums, DType.FLOAT32), m.op("Mul", how.scale, of_weight.scale))
     real = m.op("Relu", real) if relu else real
     return quantise(m, real, result, DType.UINT8)
 
@@ -245,8 +264,8 @@ def linear_relu_dynamic(m: Maker, X: Value, W_prepack: Item, reduce_range: bool 
 
 def _dynamic(m: Maker, input: Value, params: Item, reduce_range: bool) -> Value:
     """The input is quantised with the range it has (quant_utils.h: ChooseQuantizationParams)."""
-    packed = Packed(m, params)
-    weight, weight_scale, weight_zero = _weights(m, packed, 2)
+    packed = _unpacked(m, params)
+    weight, of_weight = _weights(m, packed, 2)
     zero = m.number(0, DType.FLOAT32)
     low = m.op("Min", m.op("ReduceMin", input, keepdims=0), zero)
     high = m.op("Max", m.op("ReduceMax", input, keepdims=0), zero)
@@ -258,14 +277,14 @@ def _dynamic(m: Maker, input: Value, params: Item, reduce_range: bool) -> Value:
     sums = m.op(
         "MatMulInteger",
         m.cast(grid, DType.UINT8),
-        m.transpose(m.read(weight), [1, 0]),
+        m.transpose(weight, [1, 0]),
         m.cast(shift, DType.UINT8),
-        _per_column(m, weight_zero),
+        _per_column(m, of_weight.zero_point),
     )
-    real = m.op("Mul", m.cast(sums, DType.FLOAT32), m.op("Mul", scale, weight_scale))
+    real = m.op("Mul", m.cast(sums, DType.FLOAT32), m.op("Mul", scale, of_weight.scale))
     if packed.bias is None:
         return real
-    return m.op("Add", real, m.read(m.emitter.stored(packed.bias, "bias")))
+    return m.op("Add", real, m.read(packed.bias))
 
 
 # -- arithmetic -----------------------------------------------------------------------------------------------------
@@ -348,15 +367,3 @@ def batch_norm(
     shift = bias or m.const(np.zeros(channels, np.float32))
     found = m.op("BatchNormalization", dequantise(m, qx), scale, shift, mean, var, epsilon=eps)
     return quantise(m, found, parameters(m, output_scale, output_zero_point, dtype), dtype)
-
-
-def keep_quantised(m: Maker, name: str, tensor: Tensor, arguments: list[Item], named: dict[str, Item]) -> Item:
-    """An op of floats on a quantised tensor: its numbers in, the same scale and zero point out."""
-    from halo_frontends.torchscript.operators import Operators
-
-    how = _how(m, tensor)
-    plain = Tensor(dequantise(m, tensor))
-    found = Operators(m).apply(name, [plain, *arguments], named)
-    if not isinstance(found, Tensor):
-        return found
-    return quantise(m, m.read(found), how, m.dtype(m.read(tensor)))

@@ -206,12 +206,15 @@ def norm_over(m: Maker, value: Value, p: Number, axes: list[int], keepdim: bool)
     return m.op("Pow", total, constant_like(m, size, 1 / p))
 
 
-@aten("norm", "linalg_vector_norm", "frobenius_norm")
+@aten("frobenius_norm")
+def frobenius_norm(m: Maker, input: Value, dim: Ints = (), keepdim: bool = False) -> Value:
+    return norm_over(m, input, 2, axes_of(m, input, dim), keepdim)
+
+
+@aten("norm", "linalg_vector_norm")
 def norm(
     m: Maker, input: Value, p: Item = 2, dim: Ints | None = None, keepdim: bool = False, dtype: DType | None = None
 ) -> Value:
-    if str(m.emitter.where.op).endswith("frobenius_norm") and isinstance(p, (list, tuple)):
-        p, dim = 2, tuple(axis for axis in p if isinstance(axis, int))
     value = input if dtype is None else m.cast(input, dtype)
     order = 2 if p is None or isinstance(p, str) else p
     assert isinstance(order, (int, float))
@@ -404,12 +407,53 @@ def logcumsumexp(m: Maker, input: Value, dim: int) -> Value:
     return m.op("Add", m.op("Log", total), most)
 
 
-@aten("trapezoid", "trapz")
-def trapezoid(m: Maker, y: Value, x: Value | None = None, dx: Number = 1, dim: int = -1) -> Value:
-    axis = m.axis(dim, m.rank(y))
+def _trapezoids(m: Maker, y: Value, x: Value | None, dx: Number, axis: int) -> Value:
+    """The areas between neighbours."""
     size = m.shape(y)[axis]
-    pairs = m.op("Add", m.slice(y, axis, 1, size), m.slice(y, axis, 0, size - 1))
+    value = y if m.dtype(y).is_float else m.cast(y, DType.FLOAT32)
+    pairs = m.op("Add", m.slice(value, axis, 1, size), m.slice(value, axis, 0, size - 1))
+    width = m.number(dx, m.dtype(value))
     if x is not None:
-        raise m.unsupported("uneven places of a trapezoidal sum are not supported")
-    half = m.op("Mul", pairs, m.op("Div", m.number(dx, m.dtype(y)), constant_like(m, y, 2)))
-    return reduce(m, "ReduceSum", half, [axis], False)
+        places = m.cast(x, m.dtype(value))
+        if m.rank(x) == 1:
+            places = m.reshape(places, [-1 if number == axis else 1 for number in range(m.rank(y))])
+        across = m.axis(axis - m.rank(y), m.rank(places))
+        count = m.shape(places)[across]
+        width = m.op("Sub", m.slice(places, across, 1, count), m.slice(places, across, 0, count - 1))
+    return m.op("Mul", m.op("Mul", pairs, width), constant_like(m, value, 0.5))
+
+
+@aten("trapezoid", "trapz")
+def trapezoid(m: Maker, y: Value, x: Operand | None = None, dx: Number = 1, dim: int = -1) -> Value:
+    places, step = (x, dx) if isinstance(x, Value) else (None, dx if x is None else x)
+    axis = m.axis(dim, m.rank(y))
+    return reduce(m, "ReduceSum", _trapezoids(m, y, places, step, axis), [axis], False)
+
+
+@aten("cumulative_trapezoid")
+def cumulative_trapezoid(m: Maker, y: Value, x: Operand | None = None, dx: Number = 1, dim: int = -1) -> Value:
+    places, step = (x, dx) if isinstance(x, Value) else (None, dx if x is None else x)
+    axis = m.axis(dim, m.rank(y))
+    return m.op("CumSum", _trapezoids(m, y, places, step, axis), m.number(axis, DType.INT64))
+
+
+@aten("sum_to_size")
+def sum_to_size(m: Maker, input: Value, size: Ints) -> Value:
+    lead = m.rank(input) - len(size)
+    shape = m.shape(input)
+    axes = [axis for axis in range(len(shape)) if axis < lead or (size[axis - lead] == 1 and shape[axis] != 1)]
+    return m.reshape(reduce(m, "ReduceSum", input, axes, True), size)
+
+
+@aten("cov")
+def cov(
+    m: Maker, input: Value, correction: int = 1, fweights: Value | None = None, aweights: Value | None = None
+) -> Value:
+    if fweights is not None or aweights is not None:
+        raise m.unsupported("weighted covariances are not supported")
+    rows = m.unsqueeze(input, 0) if m.rank(input) < 2 else input
+    rows = rows if m.dtype(rows).is_float else m.cast(rows, DType.FLOAT32)
+    centred = m.op("Sub", rows, m.op("ReduceMean", rows, m.ints([1]), keepdims=1))
+    count = m.shape(rows)[1] - correction
+    found = m.op("Div", m.op("MatMul", centred, m.transpose(centred, [1, 0])), constant_like(m, rows, count))
+    return m.squeeze(found, 0, 1) if m.rank(input) < 2 else found

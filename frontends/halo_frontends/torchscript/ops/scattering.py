@@ -226,11 +226,14 @@ def _written(m: Maker, input: Value, source: Value, view: Callable[[Tensor], Ten
     return m.read(tensor)
 
 
-@aten("fill", "fill_diagonal")
-def fill(m: Maker, input: Value, value: Operand, wrap: bool = False) -> Value:
+@aten("fill")
+def fill(m: Maker, input: Value, value: Operand) -> Value:
+    return m.expand(as_value(m, value, m.dtype(input)), m.sizes(input))
+
+
+@aten("fill_diagonal")
+def fill_diagonal(m: Maker, input: Value, value: Operand, wrap: bool = False) -> Value:
     number = as_value(m, value, m.dtype(input))
-    if not str(m.emitter.where.op).startswith("aten::fill_diagonal"):
-        return m.expand(number, m.sizes(input))
     shape = m.shape(input)
     mask = np.zeros(shape, np.bool_)
     np.fill_diagonal(mask, True, wrap)

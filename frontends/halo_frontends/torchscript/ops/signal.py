@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from halo_frontends.torchscript.maker import Maker
+from halo_frontends.torchscript.ops.joining import roll
 from halo_frontends.torchscript.ops.padding import padded
 from halo_frontends.torchscript.table import aten
+from halo_frontends.torchscript.values import Tensor
 from halo_py.types import DType
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from halo_frontends.torchscript.kinds import Ints, Value
+    from halo_frontends.torchscript.kinds import Ints, Item, Value
 
 
 def _window(m: Maker, length: int, periodic: bool, dtype: DType | None, coefficients: tuple[float, ...]) -> Value:
@@ -67,45 +70,69 @@ def kaiser_window(
     return m.const(found.astype(wanted.numpy), wanted)
 
 
+@dataclass(frozen=True, slots=True)
+class _Frames:
+    """How a signal is cut into frames, and what of their spectra is kept."""
+
+    size: int
+    hop: int
+    window_length: int
+    center: bool
+    pad_mode: str
+    normalized: bool
+    onesided: bool
+
+    @property
+    def bins(self) -> int:
+        return self.size // 2 + 1 if self.onesided else self.size
+
+    @property
+    def scale(self) -> float:
+        return 1 / math.sqrt(self.size) if self.normalized else 1.0
+
+
 @aten("stft")
 def stft(
     m: Maker,
     input: Value,
     n_fft: int,
-    hop_length: int | None = None,
-    win_length: int | None = None,
-    window: Value | None = None,
-    center: bool | None = None,
-    pad_mode: str | None = None,
-    normalized: bool = False,
-    onesided: bool | None = None,
-    return_complex: bool | None = None,
-    align_to_window: bool | None = None,
+    hop_length: int | None,
+    win_length: int | None,
+    window: Value | None,
+    *rest: Item,
 ) -> object:
-    """Frames times a matrix of cosines and sines: (batch, frequencies, frames, 2)."""
-    from halo_frontends.torchscript.complex_pairs import pair
+    """With center, pad_mode, normalized, onesided, return_complex; the older form lacks the first two."""
+    settings = list(rest)
+    center, mode = False, "reflect"
+    if len(settings) > 1 and isinstance(settings[1], str):
+        center, mode = bool(settings[0]), settings[1]
+        settings = settings[2:]
+    normalized, onesided, as_complex = [*settings, None, None, None][:3]
+    frames = _Frames(
+        n_fft, hop_length or n_fft // 4, win_length or n_fft, center, mode, bool(normalized), onesided is not False
+    )
+    found = _spectra(m, input, window, frames)
+    return Tensor(found, is_pair=True) if as_complex else found
 
+
+def _spectra(m: Maker, input: Value, window: Value | None, how: _Frames) -> Value:
+    """Frames times a matrix of cosines and sines: (batch, frequencies, frames, 2)."""
     alone = m.rank(input) == 1
     value = m.unsqueeze(input, 0) if alone else input
-    if center:
-        half = n_fft // 2
-        value = m.squeeze(padded(m, m.unsqueeze(value, 1), [half, half], pad_mode or "reflect", 0.0), 1)
-    hop = hop_length or n_fft // 4
-    starts = np.arange(0, m.shape(value)[1] - n_fft + 1, hop)[:, None] + np.arange(n_fft)
+    if how.center:
+        half = how.size // 2
+        value = m.squeeze(padded(m, m.unsqueeze(value, 1), [half, half], how.pad_mode, 0.0), 1)
+    starts = np.arange(0, m.shape(value)[1] - how.size + 1, how.hop)[:, None] + np.arange(how.size)
     frames = m.op("Gather", value, m.const(starts), axis=1)
-    if window is not None:
-        frames = m.op("Mul", frames, _centred(m, window, n_fft))
-    elif win_length is not None and win_length < n_fft:
-        frames = m.op("Mul", frames, _centred(m, m.const(np.ones(win_length, np.float32)), n_fft))
-    bins = n_fft // 2 + 1 if onesided is not False else n_fft
-    scale = 1 / math.sqrt(n_fft) if normalized else 1.0
+    if window is not None or how.window_length < how.size:
+        shape = window if window is not None else m.const(np.ones(how.window_length, np.float32))
+        frames = m.op("Mul", frames, _centred(m, shape, how.size))
     real, imaginary = (
         m.transpose(m.op("MatMul", frames, m.cast(m.const(part), m.dtype(value))), [0, 2, 1])
-        for part in _fourier(n_fft, bins, scale)
+        for part in fourier(how.size, how.bins, how.scale)
     )
     found = m.op("Concat", m.unsqueeze(real, 3), m.unsqueeze(imaginary, 3), axis=3)
-    found = m.squeeze(found, 0) if alone else found
-    return pair(found) if return_complex else found
+    return m.squeeze(found, 0) if alone else found
 
 
 def _centred(m: Maker, window: Value, length: int) -> Value:
@@ -114,38 +141,10 @@ def _centred(m: Maker, window: Value, length: int) -> Value:
     return window if not missing else m.op("Pad", window, m.ints([missing // 2, missing - missing // 2]))
 
 
-def _fourier(size: int, bins: int, scale: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def fourier(size: int, bins: int, scale: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Cos and -sin of 2 pi n k / size, one column per frequency."""
     angle = 2 * np.pi * ((np.arange(size)[:, None] * np.arange(bins)[None]) % size) / size
     return (np.cos(angle) * scale).astype(np.float32), (-np.sin(angle) * scale).astype(np.float32)
-
-
-@aten("fft_rfft")
-def rfft(m: Maker, input: Value, n: int | None = None, dim: int = -1, norm: str | None = None) -> object:
-    """Of real numbers: products with cosines and sines."""
-    from halo_frontends.torchscript.complex_pairs import pair
-
-    axis = m.axis(dim, m.rank(input))
-    size = n or m.shape(input)[axis]
-    value = _fitted(m, input, axis, size)
-    scale = {"ortho": 1 / math.sqrt(size), "forward": 1 / size}.get(norm or "backward", 1.0)
-    order = [number for number in range(m.rank(value)) if number != axis] + [axis]
-    back = [order.index(number) for number in range(len(order))]
-    turned = m.transpose(value, order)
-    parts = [
-        m.transpose(m.op("MatMul", turned, m.cast(m.const(part), m.dtype(value))), back)
-        for part in _fourier(size, size // 2 + 1, scale)
-    ]
-    return pair(m.op("Concat", *(m.unsqueeze(part, m.rank(part)) for part in parts), axis=-1))
-
-
-def _fitted(m: Maker, value: Value, axis: int, size: int) -> Value:
-    """An axis cut off or filled with zeros to a length."""
-    have = m.shape(value)[axis]
-    if have >= size:
-        return value if have == size else m.slice(value, axis, 0, size)
-    after = [size - have if number == axis else 0 for number in range(m.rank(value))]
-    return m.op("Pad", value, m.ints([*[0] * m.rank(value), *after]))
 
 
 @aten("fft_fftfreq")
@@ -160,12 +159,17 @@ def rfftfreq(m: Maker, n: int, d: float = 1.0, dtype: DType | None = None) -> Va
     return m.const(np.fft.rfftfreq(n, d).astype(wanted.numpy), wanted)
 
 
-@aten("fft_fftshift", "fft_ifftshift")
+@aten("fft_fftshift")
 def fftshift(m: Maker, input: Value, dim: Ints | None = None) -> Value:
-    from halo_frontends.torchscript.ops.joining import roll
+    return _shifted(m, input, dim, 1)
 
+
+@aten("fft_ifftshift")
+def ifftshift(m: Maker, input: Value, dim: Ints | None = None) -> Value:
+    return _shifted(m, input, dim, -1)
+
+
+def _shifted(m: Maker, input: Value, dim: Ints | None, sign: int) -> Value:
     axes = tuple(range(m.rank(input))) if dim is None else dim
-    sign = -1 if str(m.emitter.where.op).endswith("ifftshift") else 1
     shape = m.shape(input)
-    shifts = tuple(shape[axis] // 2 if sign > 0 else -(shape[axis] // 2) for axis in axes)
-    return roll(m, input, shifts, axes)
+    return roll(m, input, tuple(sign * (shape[axis] // 2) for axis in axes), axes)

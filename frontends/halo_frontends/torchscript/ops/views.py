@@ -20,13 +20,23 @@ if TYPE_CHECKING:
 
 def _shape_view(m: Maker, input: Tensor, change: Callable[[Value], Value]) -> Tensor:
     """The same elements in another shape."""
-    return m.view(input, change, lambda base, new: m.reshape(new, m.sizes(base)))
+    return m.view(input, change, lambda base, new: m.reshape(new, m.sizes(base)), in_order=True)
 
 
 def _order_view(m: Maker, input: Tensor, perm: list[int]) -> Tensor:
     """The axes in another order."""
     back = [perm.index(axis) for axis in range(len(perm))]
-    return m.view(input, lambda base: m.transpose(base, perm), lambda _base, new: m.transpose(new, back))
+    still = perm == sorted(perm)
+    return m.view(
+        input, lambda base: m.transpose(base, perm), lambda _base, new: m.transpose(new, back), in_order=still
+    )
+
+
+def _shape_or_copy(m: Maker, input: Tensor, change: Callable[[Value], Value]) -> Tensor:
+    """Another shape: a view if the elements lie in order, else a copy."""
+    if input.is_row_major:
+        return _shape_view(m, input, change)
+    return Tensor(change(m.read(input)), quantised=input.quantised)
 
 
 # -- shapes ---------------------------------------------------------------------------------------------------------
@@ -35,13 +45,14 @@ def _order_view(m: Maker, input: Tensor, perm: list[int]) -> Tensor:
 @aten("view", "_unsafe_view")
 def view(m: Maker, input: Tensor, size: Item) -> Tensor:
     if isinstance(size, (list, tuple)):
-        return reshape(m, input, read_sizes(m, size))
+        sizes = read_sizes(m, size)
+        return _shape_view(m, input, lambda base: m.reshape(base, _filled(m, base, sizes)))
     raise m.unsupported("a view as another element type is not supported")
 
 
 @aten("reshape", "_reshape_alias", "view_copy")
 def reshape(m: Maker, input: Tensor, shape: Sizes, stride: Item = None) -> Tensor:
-    return _shape_view(m, input, lambda base: m.reshape(base, _filled(m, base, shape)))
+    return _shape_or_copy(m, input, lambda base: m.reshape(base, _filled(m, base, shape)))
 
 
 def _filled(m: Maker, base: Value, shape: Sizes) -> Sizes:
@@ -73,7 +84,7 @@ def flatten(m: Maker, input: Tensor, start_dim: int = 0, end_dim: int = -1) -> T
         joined: Size = prod(middle) if len(middle) == len(sizes[start : end + 1]) else -1
         return m.reshape(base, [*sizes[:start], joined, *sizes[end + 1 :]])
 
-    return _shape_view(m, input, change)
+    return _shape_or_copy(m, input, change)
 
 
 @aten("ravel")
@@ -91,7 +102,7 @@ def unflatten(m: Maker, input: Tensor, dim: int, sizes: Sizes) -> Tensor:
     return _shape_view(m, input, change)
 
 
-@aten("squeeze")
+@aten("squeeze", "squeeze_copy")
 def squeeze(m: Maker, input: Tensor, dim: Ints | None = None) -> Tensor:
     def change(base: Value) -> Value:
         rank = m.rank(base)
@@ -102,7 +113,7 @@ def squeeze(m: Maker, input: Tensor, dim: Ints | None = None) -> Tensor:
     return _shape_view(m, input, change)
 
 
-@aten("unsqueeze")
+@aten("unsqueeze", "unsqueeze_copy")
 def unsqueeze(m: Maker, input: Tensor, dim: int) -> Tensor:
     def change(base: Value) -> Value:
         return m.unsqueeze(base, m.axis(dim, m.rank(base) + 1))
@@ -119,7 +130,7 @@ def expand(m: Maker, input: Tensor, size: Sizes, implicit: bool = False) -> Tens
 
     before = m.read(input)
     same = change(before) is before
-    return m.view(input, change, (lambda _base, new: new) if same else None)
+    return m.view(input, change, (lambda _base, new: new) if same else None, in_order=same)
 
 
 @aten("expand_as")
@@ -127,15 +138,15 @@ def expand_as(m: Maker, input: Tensor, other: Value) -> Tensor:
     return expand(m, input, m.sizes(other))
 
 
-@aten("detach", "alias", "lift_fresh", "lift", "requires_grad_", "data", "view_as_real_copy", "prim::data")
+@aten("detach", "alias", "lift_fresh", "lift", "requires_grad_", "data", "alias_copy", "detach_copy", "prim::data")
 def alias(m: Maker, input: Tensor, *_rest: Item) -> Tensor:
-    return m.view(input, lambda base: base, lambda _base, new: new)
+    return m.view(input, lambda base: base, lambda _base, new: new, in_order=True)
 
 
 # -- orders ---------------------------------------------------------------------------------------------------------
 
 
-@aten("permute")
+@aten("permute", "permute_copy")
 def permute(m: Maker, input: Tensor, dims: Ints) -> Tensor:
     rank = m.rank(m.read(input))
     return _order_view(m, input, [m.axis(axis, rank) for axis in dims])
@@ -151,7 +162,7 @@ def transpose(m: Maker, input: Tensor, dim0: int, dim1: int) -> Tensor:
     return _order_view(m, input, perm)
 
 
-@aten("t", "numpy_T", "matrix_H", "mT", "mH", "adjoint", "T", "H")
+@aten("t", "t_copy", "numpy_T", "matrix_H", "mT", "mH", "adjoint", "T", "H")
 def turned(m: Maker, input: Tensor) -> Tensor:
     rank = m.rank(m.read(input))
     return transpose(m, input, -1, -2) if rank >= 2 else alias(m, input)
@@ -184,7 +195,13 @@ def slice(
     def project(base: Value) -> Value:
         return base if (low, high, step) == (0, size, 1) else m.slice(base, axis, low, high, step)
 
-    return m.view(input, project, lambda base, new: _put_back(m, base, new, axis, range(low, high, step)))
+    whole = (low, high, step) == (0, size, 1)
+    return m.view(
+        input,
+        project,
+        lambda base, new: _put_back(m, base, new, axis, range(low, high, step)),
+        whole or (axis == 0 and step == 1),
+    )
 
 
 def _clamped(position: int, size: int) -> int:
@@ -238,6 +255,7 @@ def select(m: Maker, input: Tensor, dim: int, index: Size) -> Tensor:
         input,
         lambda base: m.op("Gather", base, position, axis=axis),
         lambda base, new: _put_back(m, base, m.unsqueeze(new, axis), axis, range(index, index + 1)),
+        in_order=axis == 0,
     )
 
 
@@ -298,10 +316,19 @@ def tensor_split(m: Maker, input: Tensor, sections: Item, dim: int = 0) -> list[
     return _pieces(m, input, dim, [size // sections + (number < size % sections) for number in range(sections)])
 
 
-@aten("hsplit", "vsplit", "dsplit")
+@aten("hsplit")
 def hsplit(m: Maker, input: Tensor, sections: Item) -> list[Tensor]:
-    axis = {"vsplit": 0, "hsplit": 1, "dsplit": 2}[str(m.emitter.where.op).rpartition("::")[2]]
-    return tensor_split(m, input, sections, axis if m.rank(m.read(input)) > 1 else 0)
+    return tensor_split(m, input, sections, 1 if m.rank(m.read(input)) > 1 else 0)
+
+
+@aten("vsplit")
+def vsplit(m: Maker, input: Tensor, sections: Item) -> list[Tensor]:
+    return tensor_split(m, input, sections, 0)
+
+
+@aten("dsplit")
+def dsplit(m: Maker, input: Tensor, sections: Item) -> list[Tensor]:
+    return tensor_split(m, input, sections, 2)
 
 
 # -- parts picked by position ---------------------------------------------------------------------------------------
@@ -321,7 +348,7 @@ def _picked(m: Maker, input: Tensor, positions: np.ndarray[tuple[int, ...], np.d
     return m.view(input, project, inject)
 
 
-@aten("diagonal", "linalg_diagonal")
+@aten("diagonal", "linalg_diagonal", "diagonal_copy")
 def diagonal(m: Maker, input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     shape = m.shape(m.read(input))
     places = np.arange(prod(shape)).reshape(shape)
@@ -329,7 +356,7 @@ def diagonal(m: Maker, input: Tensor, offset: int = 0, dim1: int = 0, dim2: int 
     return _picked(m, input, np.ascontiguousarray(found))
 
 
-@aten("unfold")
+@aten("unfold", "unfold_copy")
 def unfold(m: Maker, input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """Windows along an axis, as a new last axis."""
     value = m.read(input)
@@ -347,7 +374,7 @@ def unfold(m: Maker, input: Tensor, dimension: int, size: int, step: int) -> Ten
     )
 
 
-@aten("as_strided")
+@aten("as_strided", "as_strided_copy")
 def as_strided(m: Maker, input: Tensor, size: Ints, stride: Ints, storage_offset: int | None = None) -> Tensor:
     """Elements at strides of the base, which is taken to lie in memory row by row."""
     shape = m.shape(m.read(input))
