@@ -54,6 +54,7 @@ FAMILIES = (
     "text",
     "decoding",
     "lookup",
+    "coupling",
     "tree_walk",
     "trees",
     "linear_algebra",

@@ -210,6 +210,74 @@ def linear_cases() -> list[Case]:
     ]
 
 
+def svm_cases() -> list[Case]:
+    """Support vector machines."""
+    x = random(8, 6, 4)
+    vectors = random(9, 7, 4).reshape(-1).tolist()
+    regressor: dict[str, Any] = {
+        "coefficients": random(10, 7).tolist(),
+        "kernel_params": [0.3, 0.2, 3.0],
+        "n_supports": 7,
+        "rho": [0.15],
+        "support_vectors": vectors,
+    }
+    found: list[Case] = []
+    for kernel in ("LINEAR", "POLY", "RBF", "SIGMOID"):
+        kinds: dict[str, Any] = {**regressor, "kernel_type": kernel}
+        found.append(case(f"svm_regressor_{kernel}", "SVMRegressor", x, **kinds))
+        found.append(case(f"svm_one_class_{kernel}", "SVMRegressor", x, one_class=1, **kinds))
+    far = case("svm_far_away", "SVMRegressor", x + 100, kernel_type="RBF", **_moved(regressor, 100))
+    linear: dict[str, Any] = {"coefficients": [0.5, -0.3, 0.1, 1.0], "kernel_params": [0.0] * 3, "rho": [0.25]}
+    return [
+        *found,
+        far,
+        case("svm_regressor_linear_model", "SVMRegressor", x, **linear),
+        case("svm_regressor_doubles", "SVMRegressor", x.astype(np.float64), judged=[x], **regressor),
+        *_svm_classifiers(x, vectors),
+    ]
+
+
+def _moved(attributes: Mapping[str, Any], by: float) -> dict[str, Any]:
+    return {**attributes, "support_vectors": [number + by for number in attributes["support_vectors"]]}
+
+
+def _svm_classifiers(x: Array, vectors: list[float]) -> list[Case]:
+    found: list[Case] = []
+    for sizes in ((3, 4), (2, 3, 2), (2, 1, 3, 1)):
+        classes = len(sizes)
+        pairs = classes * (classes - 1) // 2
+        plain: dict[str, Any] = {
+            "coefficients": random(20 + classes, 7 * (classes - 1)).tolist(),
+            "kernel_params": [0.3, 0.2, 3.0],
+            "kernel_type": "RBF",
+            "rho": random(30 + classes, pairs).tolist(),
+            "support_vectors": vectors,
+            "vectors_per_class": list(sizes),
+            "classlabels_ints": list(range(5, 5 + classes)),
+        }
+        likely: dict[str, Any] = {**plain, "prob_a": [-1.2] * pairs, "prob_b": (random(40, pairs) * 0.3).tolist()}
+        for transform in ("NONE", "LOGISTIC", "SOFTMAX"):
+            if classes > 2 or transform != "SOFTMAX":
+                kinds: dict[str, Any] = {**plain, "post_transform": transform}
+                found.append(case(f"svm_{classes}_classes_{transform}", "SVMClassifier", x, outputs=2, **kinds))
+            kinds = {**likely, "post_transform": transform}
+            name = f"svm_{classes}_probabilities_{transform}"
+            found.append(case(name, "SVMClassifier", x, outputs=2, tiles=False, **kinds))
+    three: dict[str, Any] = {
+        "coefficients": random(50, 12).tolist(),
+        "kernel_params": [0.0] * 3,
+        "kernel_type": "LINEAR",
+        "rho": [0.1],
+        "classlabels_ints": [1, 2, 3],
+    }
+    found.append(case("svm_linear_classes", "SVMClassifier", x, outputs=2, **three))
+    words: dict[str, Any] = {**three, "classlabels_strings": ["a", "b", "c"]}
+    del words["classlabels_ints"]
+    found.append(case("svm_linear_words", "SVMClassifier", x, outputs=2, tiles=False, **words))
+    found.append(case("svm_linear_doubles", "SVMClassifier", x.astype(np.float64), outputs=2, **three))
+    return found
+
+
 def tree_cases() -> list[Case]:
     """Ensembles of trees, and what follows their sums."""
     x = np.abs(random(7, 6, 4))

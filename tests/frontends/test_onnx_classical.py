@@ -12,10 +12,10 @@ import odla
 from halo_py.errors import HaloError, ModelError, UnsupportedError
 from halo_py.frontend import ImportOptions, load_model
 from halo_py.passes.pipelines import pipeline
-from tests.frontends.classical_cases import Case, case, feature_cases, linear_cases, tree_cases, words
+from tests.frontends.classical_cases import Case, case, feature_cases, linear_cases, svm_cases, tree_cases, words
 from tests.frontends.onnx_models import Array, judge, random, write
 
-_CASES = [*feature_cases(), *linear_cases(), *tree_cases()]
+_CASES = [*feature_cases(), *linear_cases(), *svm_cases(), *tree_cases()]
 _PARAMETERS = [pytest.param(entry, id=entry.name) for entry in _CASES]
 _RELATIVE = 2e-5
 
@@ -83,6 +83,16 @@ _BAD: list[tuple[Case, str]] = [
     (
         case("counts", "LinearClassifier", _X, coefficients=[1.0] * 8, classlabels_ints=[1, 2, 3]),
         "3 labels for 2 scores",
+    ),
+    (case("no_rho", "SVMRegressor", _X, coefficients=[1.0] * 4), "has 0 numbers in 'rho', needs 1"),
+    (case("supports", "SVMRegressor", _X, coefficients=[1.0] * 4, n_supports=3, rho=[0.0]), "4 coefficients for 3"),
+    (
+        case("per_class", "SVMClassifier", _X, classlabels_ints=[1, 2], vectors_per_class=[3], coefficients=[1.0] * 3),
+        "1 numbers of vectors for 2 labels",
+    ),
+    (
+        case("below_zero", "SVMClassifier", _X, classlabels_ints=[1, 2], vectors_per_class=[3, -3]),
+        "2 numbers of vectors",
     ),
     (case("text", "LinearRegressor", _X, coefficients=["a"] * 4), "must be a list of numbers"),
     (case("no_integers", "OneHotEncoder", _X, cats_int64s=["a"]), "must be a list of integers"),

@@ -10,7 +10,7 @@ from halo_frontends.onnx.domains import Domain
 
 _NO_MAPS = "HALO has no maps; export the model without them (skl2onnx: options={'zipmap': False})"
 
-FAMILIES = ("classical_features", "classical_linear", "classical_trees")
+FAMILIES = ("classical_features", "classical_linear", "classical_svm", "classical_trees")
 """Modules beside this one that declare expansions."""
 
 CLASSICAL = Domain("ai.onnx.ml", FAMILIES, {"ZipMap": _NO_MAPS, "DictVectorizer": _NO_MAPS, "CastMap": _NO_MAPS})

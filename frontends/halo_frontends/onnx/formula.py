@@ -34,7 +34,10 @@ class Formula:
         return self.maker.finish(op, self._values(op, operands), self.draft, **attributes)
 
     def _values(self, op: str, operands: tuple[Term | None, ...]) -> list[Value | None]:
-        return [self.constant(term, op) if isinstance(term, np.ndarray) else term for term in operands]
+        return [
+            self.constant(np.asarray(term), op) if isinstance(term, (np.ndarray, np.generic)) else term
+            for term in operands
+        ]
 
     def constant(self, contents: Array, suffix: str) -> Value:
         """A constant of the node's."""
