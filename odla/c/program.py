@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from halo_py.errors import UsageError
 from halo_py.types import TensorType, substitute
 from odla.c.log import Level, log
+from odla.c.specialise import with_sizes
 from odla.handles import Executable, device
 
 if TYPE_CHECKING:
@@ -132,9 +133,8 @@ class Snapshot:
 def compile_graph(graph: Graph, target: Target, dims: Mapping[str, int]) -> Executable:
     """A graph compiled for a target, its symbols being these sizes. Raises HaloError."""
     options: dict[str, Any] = dict(target.options)
-    used = {name: size for name, size in dims.items() if name in _symbols(graph)}
-    if used:
-        options["symbols"] = used
+    if _symbols(graph) & set(dims):
+        graph = with_sizes(graph, dims)
     log(Level.INFO, f"compiling {graph.name!r} for {target.device}")
     try:
         return device(target.device).compile(graph, options)
