@@ -87,6 +87,10 @@ class LabelEncoder(Op):
             pairs[_same_nan(key)] = value
         return pairs
 
+    def repeats_keys(self) -> bool:
+        """Whether some key is there twice. Raises ValueError if there is not one list of keys and one of values."""
+        return len(self._pairs()) < len(self._list("keys")[1])
+
     def infer(self, args: InferArgs) -> tuple[Type, ...]:
         try:
             (key_type, keys), (value_type, values) = self._list("keys"), self._list("values")

@@ -163,6 +163,17 @@ def _categories() -> list[Case]:
         case("labels_of_version_1", "LabelEncoder", text, version=1, classes_strings=["a", "b"], tiles=False),
         case("strings_of_version_1", "LabelEncoder", numbers, version=1, classes_strings=["a", "b"], tiles=False),
         case("labels", "LabelEncoder", numbers, version=4, keys_int64s=[7, -7], values_floats=[0.5, 2.0]),
+        # ONNX Runtime takes the first of equal keys, the standard the last.
+        case(
+            "labels_twice",
+            "LabelEncoder",
+            numbers,
+            version=4,
+            keys_int64s=[7, -7, 7],
+            values_floats=[0.5, 2.0, 4.0],
+            default_float=-1.0,
+            expected=[np.asarray([[4.0, -1.0], [2.0, 4.0]], np.float32)],
+        ),
         case(
             "labels_many",
             "LabelEncoder",

@@ -11,6 +11,7 @@ from halo_py.onnx_export import why_not
 from halo_py.ops.conv_transpose import ConvTranspose
 from halo_py.ops.dropout import Dropout
 from halo_py.ops.image import Resize
+from halo_py.ops.lookup import LabelEncoder
 from halo_py.types import DType, TensorType
 
 if TYPE_CHECKING:
@@ -48,8 +49,10 @@ def _departure(node: Node, constants: Constants) -> str | None:
             return "ONNX Runtime counts the indices in the given output shape, ONNX in the inferred one"
         case "resize":
             return _resize(node, constants)
-        case "average_pool" | "lp_pool" | "max_pool":
-            return _pool(node)
+        case "average_pool" | "lp_pool" | "max_pool" if _is_dilated_with_automatic_pads(node):
+            return "ONNX Runtime leaves dilations out of automatic pads"
+        case "conv" | "conv_integer" | "qlinear_conv" if _is_dilated_with_automatic_pads(node):
+            return "ONNX Runtime fails at dilations with automatic pads"
         case "conv_transpose":
             return _conv_transpose(node)
         case "mean_variance_normalization":
@@ -58,6 +61,8 @@ def _departure(node: Node, constants: Constants) -> str | None:
             return "ONNX Runtime's transforms lose digits with every point that they add up"
         case "dropout" if _trains(node, constants):
             return _OTHER_SEEDS
+        case "label_encoder" if isinstance(node.op, LabelEncoder) and node.op.repeats_keys():
+            return "ONNX Runtime takes the first of equal keys, ONNX the last"
         case _:
             return _OTHER_SEEDS if node.op.declaration.family == "random" else None
 
@@ -87,12 +92,10 @@ def _resize(node: Node, constants: Constants) -> str | None:
     return None
 
 
-def _pool(node: Node) -> str | None:
+def _is_dilated_with_automatic_pads(node: Node) -> bool:
     attributes = node.op.attributes()
     dilated = any(size > 1 for size in attributes["dilations"] or ())
-    if dilated and str(attributes["auto_pad"]).startswith("SAME"):
-        return "ONNX Runtime leaves dilations out of automatic pads"
-    return None
+    return dilated and str(attributes["auto_pad"]).startswith("SAME")
 
 
 def _conv_transpose(node: Node) -> str | None:

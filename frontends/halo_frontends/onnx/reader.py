@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from halo_frontends.onnx.proto import GraphProto, NodeProto, TensorProto, ValueInfoProto
 
 _OLDEST_OPSET, _NEWEST_OPSET = 1, 28
-_NATIVE = {"Constant"}
+_NATIVE = {"Constant", "SequenceMap"}
 _NEWEST_IR_VERSION = 14
 _MODEL_TAGS = bytes([0x08, 0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42])
 """Tags of ModelProto's fields 1 to 8."""
