@@ -15,6 +15,7 @@ from halo_py.cli.options import (
     CompileArguments,
     check_can_write,
     compile_keywords,
+    import_keywords,
     import_options,
     plan_options,
     refuse_executable,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from halo_py.ir.graph import Graph
     from halo_py.passes.base import Pass
     from halo_py.verification import Comparison
+    from odla.source import Language
 
 
 @click.command("halo-compile", context_settings=HELP)
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
 @click.option(
     "--target",
     "-t",
-    required=True,
     metavar="T",
     help="A machine: a name of `halo targets`, or a TOML file of your own.",
 )
@@ -67,14 +68,21 @@ if TYPE_CHECKING:
     metavar="PASS",
     help="Print the graph after a pass of `halo passes` (or `all`) on stdout. Repeatable.",
 )
+@click.option(
+    "--emit",
+    "language",
+    type=click.Choice(["c", "c++"]),
+    help="Write ODLA calls as C or C++ (source, header, weights, driver) into the folder -o instead of compiling.",
+)
 @click.option("--verify", is_flag=True, help="Run the program on seeded inputs and compare with ONNX Runtime.")
 def command(
     model: Path,
-    target: str,
+    target: str | None,
     output: Path | None,
     save_plan: Path | None,
     json_file: Path | None,
     print_ir_after: tuple[str, ...],
+    language: Language | None,
     verify: bool,
     **options: Unpack[CompileArguments],
 ) -> None:
@@ -88,6 +96,11 @@ def command(
       halo-compile resnet50.onnx --target ipu-pod16 --batch-size 16 --precision fp16
     """
     refuse_executable(model)
+    if language is not None:
+        _emit(model, language, output, options)
+        return
+    if target is None:
+        raise UsageError("no target is given", hint="add --target, for example ipu-pod16; halo targets lists them")
     destination = _destination(model, output)
     for path in (destination, save_plan, json_file):
         if path is not None and str(path) != "-":
@@ -110,6 +123,13 @@ def command(
         if json_file is not None and not is_stdout(json_file):
             written.append(write_json(facts, json_file))
     show_facts(facts, json_file)
+
+
+def _emit(model: Path, language: Language, folder: Path | None, options: CompileArguments) -> None:
+    from halo_py.cli.emit import emit
+
+    for path in emit(model, language, folder or Path(), import_keywords(options)):
+        sys.stdout.write(f"{path}\n")
 
 
 def _destination(model: Path, output: Path | None) -> Path:
