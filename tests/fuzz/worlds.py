@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from halo_py.evaluate import evaluate_node
 from halo_py.ir.graph import Graph, Node, Value
 from halo_py.ir.op import RuntimeValue
-from halo_py.types import DType
+from halo_py.ops.limits import integer_limits
+from halo_py.types import DType, TensorType
 
 Numbers = NDArray[Any]
 Contents = tuple[RuntimeValue, ...]
@@ -62,6 +63,11 @@ GRID_KINDS = frozenset(
 )
 GRID_CONTRACTIONS = frozenset({"matmul", "gemm", "einsum", "conv", "reduce_sum_square", "reduce_l1"})
 """Ops that are exact on small multiples of a power of two."""
+
+
+COORDINATE_KINDS = frozenset({"resize", "grid_sample", "roi_align", "deform_conv", "affine_grid", "upsample"})
+COORDINATE_FACTOR = 4.0
+"""Ops that compute places first: rounding those costs more digits the larger the image is."""
 
 
 class UnstableError(Exception):
@@ -126,6 +132,7 @@ class Worlds:
         Raises UnstableError, and whatever the op raises on these operands.
         """
         count = self.limits.worlds
+        _check_defined(node, [None if contents is None else contents[0] for contents in operands])
         plain = evaluate_node(node, [None if contents is None else contents[0] for contents in operands])
         plain = list(plain)[: len(node.outputs)]
         same = all(contents is None or all(other is contents[0] for other in contents) for contents in operands)
@@ -135,12 +142,16 @@ class Worlds:
                 self._check_plain(result)
             return tuple((result,) * count for result in plain)
         worlds = [plain]
+        factor = COORDINATE_FACTOR if node.op.kind in COORDINATE_KINDS else 1.0
         for world in range(1, count):
             own = [None if contents is None else contents[world] for contents in operands]
             if not exact:
-                own = [v if number < len(fixed) and fixed[number] else self._noisy(v) for number, v in enumerate(own)]
+                own = [
+                    v if number < len(fixed) and fixed[number] else self._noisy(v, factor)
+                    for number, v in enumerate(own)
+                ]
             results = list(evaluate_node(node, own))[: len(node.outputs)]
-            worlds.append(results if exact else [self._noisy(result, True) for result in results])
+            worlds.append(results if exact else [self._noisy(result, factor, True) for result in results])
         joined = tuple(tuple(results) for results in zip(*worlds, strict=True))
         for contents in joined:
             self._check(contents)
@@ -172,14 +183,14 @@ class Worlds:
         step, largest = self.limits.grid
         return bool(np.all(np.abs(wide) <= largest) and np.all(wide / step == np.rint(wide / step)))
 
-    def _noisy(self, value: RuntimeValue, is_result: bool = False) -> RuntimeValue:
+    def _noisy(self, value: RuntimeValue, factor: float, is_result: bool = False) -> RuntimeValue:
         if isinstance(value, list):
-            return [self._noisy(item, is_result) for item in value]
+            return [self._noisy(item, factor, is_result) for item in value]
         if not isinstance(value, np.ndarray) or not is_rounded(value):
             return value
-        return self._disturbed(value, is_result)
+        return self._disturbed(value, is_result, factor)
 
-    def _disturbed(self, value: Numbers, is_result: bool) -> Numbers:
+    def _disturbed(self, value: Numbers, is_result: bool, factor: float = 1.0) -> Numbers:
         """The numbers with errors; zeros and what is not finite stay."""
         half_ulp = self.limits.half_ulp(DType.from_numpy(value.dtype))
         wide = value.astype(np.complex128 if value.dtype.kind == "c" else np.float64)
@@ -188,7 +199,7 @@ class Worlds:
         scale = ULPS * np.where(finite, size, 0.0)
         if is_result:
             scale = scale + NORMWISE_ULPS * float(size[finite].max(initial=0.0))
-        error = half_ulp * scale * self._generator.uniform(-1.0, 1.0, value.shape)
+        error = factor * half_ulp * scale * self._generator.uniform(-1.0, 1.0, value.shape)
         if self.limits.half:
             error = error + 2.0**-24 * self._generator.uniform(-1.0, 1.0, value.shape)
         with np.errstate(over="ignore"):
@@ -243,6 +254,28 @@ class Worlds:
         limit = max(self.limits.spread, 20 * self.limits.half_ulp(DType.from_numpy(plain.dtype)))
         if float(np.abs(a - b)[finite].max(initial=0.0)) > limit * size:
             raise UnstableError("errors are amplified")
+
+
+def _check_defined(node: Node, operands: Sequence[RuntimeValue]) -> None:
+    """Raises UnstableError for operands that the ONNX standard gives no meaning: devices may differ on them."""
+    if node.op.kind == "quantize_linear":
+        scale = np.asarray(operands[1], np.float64)
+        if not (np.isfinite(scale).all() and (scale > 0.0).all()):
+            raise UnstableError("a scale that is not positive")
+    elif node.op.kind in ("cast", "cast_like"):
+        _check_cast(node, operands)
+
+
+def _check_cast(node: Node, operands: Sequence[RuntimeValue]) -> None:
+    type = node.outputs[0].type
+    value = operands[0]
+    if not isinstance(type, TensorType) or not type.dtype.is_integer or not isinstance(value, np.ndarray):
+        return
+    if is_rounded(value) and value.dtype.kind != "c" and value.size:
+        low, high = integer_limits(type.dtype)
+        wide = value.astype(np.float64)
+        if not (np.isfinite(wide).all() and (wide > low - 1).all() and (wide < high + 1).all()):
+            raise UnstableError("a float outside of the integer type it is cast to")
 
 
 def _narrows(operand: RuntimeValue, result: RuntimeValue) -> bool:
