@@ -46,6 +46,11 @@ class GraphBuilder:
             builder._inference.learn(node.op, args, node.outputs)
         return builder
 
+    @property
+    def nodes(self) -> Sequence[Node]:
+        """The nodes so far, in order: a view that grows with them."""
+        return self._nodes
+
     def fresh_name(self, wanted: str) -> str:
         """`wanted`, with a number appended if a value of this graph has that name already."""
         base = wanted or "value"

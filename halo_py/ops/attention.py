@@ -136,7 +136,7 @@ class Attention(Op):
             offset = valid - queries
         position: Numbers = np.add(np.arange(queries)[:, None], offset)
         distance: Numbers = np.subtract(np.arange(keys), position)
-        lower, upper = self._band()
+        lower, upper = self.band()
         if upper is not None:
             bias = np.where(np.less_equal(distance, upper), bias, minus)
         if lower is not None:
@@ -150,7 +150,7 @@ class Attention(Op):
             added = np.pad(added, [(0, 0)] * (added.ndim - 1) + [(0, missing)], constant_values=-np.inf)
         return bias + added
 
-    def _band(self) -> tuple[int | None, int | None]:
+    def band(self) -> tuple[int | None, int | None]:
         """Bounds of key position less query position."""
         lower = -self.left_window_size if self.left_window_size >= 0 else None
         upper = self.right_window_size if self.right_window_size >= 0 else None
@@ -247,7 +247,7 @@ class Attention(Op):
             else:
                 build.call("add", 0, 1)
             scores = phases.map(build.finish(dtype), [scores, mask], shape)
-        lower, upper = self._band()
+        lower, upper = self.band()
         if lower is None and upper is None:
             return scores
         banded = phases.form.value(dtype, shape)

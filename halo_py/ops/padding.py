@@ -56,7 +56,7 @@ class Pad(Op):
 
     mode: PadMode = "constant"
 
-    def _pads(self, rank: int, pads: tuple[int, ...], axes: tuple[int, ...] | None) -> list[tuple[int, int]]:
+    def pads_of(self, rank: int, pads: tuple[int, ...], axes: tuple[int, ...] | None) -> list[tuple[int, int]]:
         """Elements before and after each of `rank` dimensions."""
         along = tuple(range(rank)) if axes is None else normalize_axes(axes, rank)
         if len(pads) != 2 * len(along):
@@ -75,7 +75,7 @@ class Pad(Op):
             touched = range(len(shape)) if axes is None else axis_indices(axes, len(shape), args)
             dims = [unknown_dim(args, f"dim{number}") if number in touched else dim for number, dim in enumerate(shape)]
             return (TensorType(args.dtype(0), tuple(dims)),)
-        found = self._pads(len(shape), pads, axes)
+        found = self.pads_of(len(shape), pads, axes)
         grown = tuple(add_dims(dim, before + after) for dim, (before, after) in zip(shape, found, strict=True))
         if any(isinstance(dim, int) and dim < 0 for dim in grown):
             raise args.error(f"padding of {found} leaves nothing of shape {shape}")
@@ -85,7 +85,7 @@ class Pad(Op):
         data = args.array(0)
         axes = args.optional(3)
         along = None if axes is None else tuple(int(axis) for axis in axes)
-        pads = self._pads(data.ndim, tuple(int(pad) for pad in args.array(1)), along)
+        pads = self.pads_of(data.ndim, tuple(int(pad) for pad in args.array(1)), along)
         if self.mode != "constant":
             return (_pad_with_itself(data, pads, self.mode),)
         fill = args.optional(2)
@@ -105,7 +105,7 @@ class Pad(Op):
         data = args.tensor(0)
         shape = data.static_shape
         along = None if axes is None else tuple(int(axis) for axis in axes)
-        found = self._pads(len(shape), tuple(int(pad) for pad in pads), along)
+        found = self.pads_of(len(shape), tuple(int(pad) for pad in pads), along)
         if self.mode == "constant":
             part = (shape, tuple(before for before, _ in found))
             out = args.output_types[0].static_shape

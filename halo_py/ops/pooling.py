@@ -144,16 +144,19 @@ class AveragePool(Op):
     def infer(self, args: InferArgs) -> tuple[Type, ...]:
         return (infer_pool(args, self.window(), args.dtype(0)),)
 
-    def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
-        x, window = args.array(0), self.window()
-        ones: Numbers = np.ones((1, 1, *x.shape[2:]), np.float64)
-        counted = window
+    def counts(self, field: tuple[int, ...]) -> Numbers:
+        """How many elements each mean is made of, [1, 1, field...], for an operand's field of this size."""
+        window = self.window()
+        ones: Numbers = np.ones((1, 1, *field), np.float64)
         if self.count_include_pad:
-            before, after = window.padding(x.shape[2:])
+            before, after = window.padding(field)
             ones = np.pad(ones, [(0, 0), (0, 0), *zip(before, after, strict=True)], constant_values=1)
-        counts = _counts(ones, counted, x.shape[2:], bool(self.count_include_pad))
-        total = window_values(widened(x), window, 0).sum(axis=-1)
-        return ((total / np.maximum(counts, 1)).astype(x.dtype),)
+        return np.maximum(_counts(ones, window, field, bool(self.count_include_pad)), 1)
+
+    def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
+        x = args.array(0)
+        total = window_values(widened(x), self.window(), 0).sum(axis=-1)
+        return ((total / self.counts(x.shape[2:])).astype(x.dtype),)
 
     def tile_form(self, args: TileArgs) -> TileForm | Refusal:
         return pool_form(args, self.window(), "average", count_padding=bool(self.count_include_pad))
@@ -233,7 +236,8 @@ class MaxUnpool(Op):
     pads: tuple[int, ...] | None = None
     strides: tuple[int, ...] | None = None
 
-    def _natural(self, field: tuple[Dim, ...]) -> list[Dim]:
+    def natural_field(self, field: tuple[Dim, ...]) -> list[Dim]:
+        """The field that an operand's field of this size came from, as far as kernel and strides tell."""
         window = make_window(self.kernel_shape, self.strides, None, self.pads)
         pads = window.pads or ()
         return [
@@ -250,11 +254,11 @@ class MaxUnpool(Op):
             return (TensorType(args.dtype(0), known_dims(args, 2)),)
         if shape is None:
             return (TensorType(args.dtype(0), None),)
-        return (TensorType(args.dtype(0), (*shape[:2], *self._natural(shape[2:]))),)
+        return (TensorType(args.dtype(0), (*shape[:2], *self.natural_field(shape[2:]))),)
 
     def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
         x, index = args.array(0), args.array(1).astype(np.int64)
-        natural = (*x.shape[:2], *(int(dim) for dim in self._natural(x.shape[2:]) if isinstance(dim, int)))
+        natural = (*x.shape[:2], *(int(dim) for dim in self.natural_field(x.shape[2:]) if isinstance(dim, int)))
         wanted = args.optional(2)
         shape = natural if wanted is None else tuple(int(size) for size in wanted)
         made: Numbers = np.zeros(int(np.prod(natural)), x.dtype)

@@ -35,7 +35,8 @@ class Reduce(Op):
     sample_low: ClassVar[float] = -2.0
     sample_types: ClassVar[tuple[DType, ...]] = (DType.FLOAT16, DType.INT32, DType.BFLOAT16)
 
-    def _axes(self, contents: Numbers | None, rank: int) -> tuple[int, ...]:
+    def axes_of(self, contents: Numbers | None, rank: int) -> tuple[int, ...]:
+        """The axes that are reduced, in order, for these contents of operand 1."""
         listed = [] if contents is None else [int(axis) % max(rank, 1) for axis in contents.reshape(-1)]
         if listed:
             return tuple(sorted(listed))
@@ -49,12 +50,12 @@ class Reduce(Op):
         if shape is None:
             return (type,) if self.keepdims else (TensorType(type.dtype),)
         if not args.has(1):
-            return (TensorType(type.dtype, reduced_shape(shape, self._axes(None, len(shape)), bool(self.keepdims))),)
+            return (TensorType(type.dtype, reduced_shape(shape, self.axes_of(None, len(shape)), bool(self.keepdims))),)
         listed = integers(args, 1)
         if listed is None:
             return (TensorType(type.dtype, self._unknown_axes(args, shape)),)
         found = normalize_axes(listed, len(shape))
-        axes = found or self._axes(None, len(shape))
+        axes = found or self.axes_of(None, len(shape))
         return (TensorType(type.dtype, reduced_shape(shape, axes, bool(self.keepdims))),)
 
     def _unknown_axes(self, args: InferArgs, shape: Shape) -> Shape | None:
@@ -90,7 +91,7 @@ class Reduce(Op):
 
     def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
         array = args.array(0)
-        axes = self._axes(args.optional(1), array.ndim)
+        axes = self.axes_of(args.optional(1), array.ndim)
         with np.errstate(all="ignore"):
             result = self.meaning(widen(array), axes).astype(array.dtype, copy=False)
         shape = tuple(result.shape[axis] for axis in range(array.ndim) if self.keepdims or axis not in axes)
@@ -106,7 +107,7 @@ class Reduce(Op):
         phases = Phases()
         source = phases.inputs(args, skip=(1,))[0]
         type = args.tensor(0)
-        axes = self._axes(contents, len(type.static_shape))
+        axes = self.axes_of(contents, len(type.static_shape))
         return phases.finish(args, self.phases(phases, source, axes, type.dtype))
 
     @classmethod

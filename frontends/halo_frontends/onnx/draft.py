@@ -109,6 +109,10 @@ class Maker(Protocol):
         """The builder of the graph that the node goes into."""
         ...
 
+    def find(self, name: str) -> Value | None:
+        """The value of this name where the node stands, None if there is none."""
+        ...
+
     def make(self, op: str, inputs: Sequence[Value | None], like: Draft, **attributes: AttributeValue) -> Value:
         """The first result of an added node that stands at the place of `like`."""
         ...

@@ -6,9 +6,10 @@ from halo_frontends.onnx.classical import CLASSICAL
 from halo_frontends.onnx.contrib import CONTRIB
 from halo_frontends.onnx.draft import Draft, Maker
 from halo_frontends.onnx.retired import RETIRED
+from halo_frontends.onnx.training import TRAINING
 from halo_frontends.onnx.upgrade import RuleFunction, Upgraded
 
-DOMAINS = {domain.name: domain for domain in (CONTRIB, CLASSICAL, RETIRED)}
+DOMAINS = {domain.name: domain for domain in (CONTRIB, CLASSICAL, RETIRED, TRAINING)}
 
 
 def expansion(domain: str, operator: str) -> RuleFunction | None:

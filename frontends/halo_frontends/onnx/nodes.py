@@ -268,6 +268,10 @@ class GraphMaker:
         """The builder of the graph that the node goes into."""
         return self.frame.scope.builder
 
+    def find(self, name: str) -> Value | None:
+        """The value of this name where the node stands, None if there is none."""
+        return self.frame.scope.find(name)
+
     def make(self, op: str, inputs: Sequence[Value | None], like: Draft, **attributes: AttributeValue) -> Value:
         """The first result of an added node that stands at the place of `like`."""
         return self.make_several(op, inputs, like, 1, **attributes)[0]

@@ -29,9 +29,12 @@ def outer_names(graph: GraphProto) -> set[str]:
 
 
 def reads(node: NodeProto) -> set[str]:
-    """Names that a node depends on, those that its nested graphs capture included."""
+    """Names that a node depends on, those that its nested graphs capture included, and what a Gradient is taken of."""
     names = set(node.input)
+    is_gradient = (node.domain, node.op_type) == ("ai.onnx.preview.training", "Gradient")
     for attribute in node.attribute:
+        if is_gradient and attribute.name in ("y", "xs", "zs"):
+            names.update(text.decode("utf-8", "replace") for text in (attribute.s, *attribute.strings))
         if attribute.type == _GRAPH or attribute.HasField("g"):
             names |= outer_names(attribute.g)
         for graph in attribute.graphs:
