@@ -42,8 +42,12 @@ def find(number: int, kind: type[HandledKind], name: str) -> HandledKind:
     if number == 0:
         raise UsageError(f"{name} is NULL")
     if isinstance(found, Handled):
-        raise UsageError(f"{name} is a {found.noun}, not a {kind.noun}")
+        raise UsageError(f"{name} is {_with_article(found.noun)}, not {_with_article(kind.noun)}")
     raise UsageError(f"{name} is no {kind.noun}: the handle is unknown, or its {kind.noun} was destroyed")
+
+
+def _with_article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 def living(kind: type[HandledKind]) -> list[HandledKind]:
