@@ -46,52 +46,52 @@
 extern "C" {
 #endif
 
-/** Int8. */
+/** An 8-bit signed integer. */
 typedef int8_t odla_int8;
 
-/** Scalar alias. */
+/** A 16-bit signed integer. */
 typedef int16_t odla_int16;
 
-/** Scalar alias. */
+/** A 32-bit signed integer. */
 typedef int32_t odla_int32;
 
-/** Scalar alias. */
+/** A 64-bit signed integer. */
 typedef int64_t odla_int64;
 
-/** Scalar alias. */
+/** An 8-bit unsigned integer. */
 typedef uint8_t odla_uint8;
 
-/** Scalar alias. */
+/** A 16-bit unsigned integer. */
 typedef uint16_t odla_uint16;
 
-/** Scalar alias. */
+/** A 32-bit unsigned integer. */
 typedef uint32_t odla_uint32;
 
-/** Scalar alias. */
+/** A 64-bit unsigned integer. */
 typedef uint64_t odla_uint64;
 
-/** Scalar alias. */
+/** Quantised, stored as an 8-bit signed integer. */
 typedef int8_t odla_qint8;
 
-/** Scalar alias. */
+/** Quantised, stored as a 16-bit signed integer. */
 typedef int16_t odla_qint16;
 
-/** Scalar alias. */
+/** Quantised, stored as a 32-bit signed integer. */
 typedef int32_t odla_qint32;
 
-/** Scalar alias. */
+/** Quantised, stored as a 64-bit signed integer. */
 typedef int64_t odla_qint64;
 
-/** Scalar alias. */
+/** Quantised, stored as an 8-bit unsigned integer. */
 typedef uint8_t odla_quint8;
 
-/** Scalar alias. */
+/** Quantised, stored as a 16-bit unsigned integer. */
 typedef uint16_t odla_quint16;
 
-/** Scalar alias. */
+/** Quantised, stored as a 32-bit unsigned integer. */
 typedef uint32_t odla_quint32;
 
-/** Scalar alias. */
+/** Quantised, stored as a 64-bit unsigned integer. */
 typedef uint64_t odla_quint64;
 
 /** Half stored as uint16. */
@@ -100,10 +100,10 @@ typedef uint16_t odla_float16;
 /** Bfloat16 stored as uint16. */
 typedef uint16_t odla_bfloat16;
 
-/** Scalar alias. */
+/** A 32-bit float. */
 typedef float odla_float32;
 
-/** Scalar alias. */
+/** A 64-bit float. */
 typedef double odla_float64;
 
 /** C string. */
@@ -138,13 +138,13 @@ typedef enum {
   ODLA_STRING = 21, /**< element type string */
 } odla_element_type;
 
-/** Scalar alias. */
+/** A character. */
 typedef char odla_char;
 
-/** Scalar alias. */
+/** A size in bytes, or a count. */
 typedef size_t odla_size_t;
 
-/** Scalar alias. */
+/** No type. */
 typedef void odla_void;
 
 /** Return codes, 0 = success. */

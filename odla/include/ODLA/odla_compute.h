@@ -104,7 +104,11 @@ typedef struct _odla_item_value* odla_item_value;
 /** Opaque weights bundle. */
 typedef struct _odla_constants_array* odla_constants_array;
 
-/** New graph; becomes the implicit graph that op calls append to. */
+/**
+ * New graph; becomes the implicit graph that op calls append to.
+ *
+ * It becomes the current computation of this thread. The pointer may be NULL.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_CreateComputation(
     odla_computation* computation);
 
@@ -112,24 +116,53 @@ extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_CreateComputation(
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_CompileComputation(
     const odla_computation computation, const odla_device device, odla_executable* executable);
 
-/** Load a graph from path/memory/URI. */
+/**
+ * Load a graph from path/memory/URI.
+ *
+ * What odla_StoreComputation wrote, or a model of any format HALO reads (ONNX and others); a
+ * model's inputs and outputs become arguments and outputs with their names as ids. A URI is file:
+ * or data:. The computation becomes current.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_LoadComputation(
     odla_resource_location location, odla_computation* computation);
 
-/** Save a graph to a location. */
+/**
+ * Save a graph to a location.
+ *
+ * Memory must have room for all of it (odla_GetStoredSize says how much), else ODLA_MEM_ERROR. A
+ * URI must be file:.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_StoreComputation(
     odla_resource_location location, odla_computation computation);
 
-/** Build backward graph. */
+/**
+ * Build backward graph.
+ *
+ * For each variable of floats an output is added, in the order of the variables: the gradient of
+ * the sum of all outputs of floats with respect to it. Its id is the variable's with _grad
+ * appended. Operators without a known gradient are ODLA_UNSUPPORTED_OP.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_DifferentiateComputation(
     odla_computation computation);
 
-/** Run graph synchronously with the context's bindings. */
+/**
+ * Run graph synchronously with the context's bindings.
+ *
+ * What is not compiled yet for the device and the sizes of this run is compiled first. Outputs that
+ * nothing is bound to are kept for odla_GetValueData.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_ExecuteComputation(
     const odla_computation computation, const odla_context context, const odla_compute_mode mode,
     odla_device device);
 
-/** Start a run, completion via context callback. */
+/**
+ * Start a run, completion via context callback.
+ *
+ * The bindings are those of this moment. The context's callback (ODLA_ASYNC_CALLBACK_FUNC) is
+ * called once with ODLA_ASYNC_CALLBACK_ARG and the status, in another thread. A run that cannot be
+ * made ready answers its status at once and calls nobody. Destroying the computation or the context
+ * waits for the run.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_AsyncExecuteComputation(
     const odla_computation computation, const odla_context context, const odla_compute_mode mode,
     odla_device device);
@@ -154,7 +187,15 @@ extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_GetOutputFromComputationBy
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_DestroyComputation(
     odla_computation computation);
 
-/** Set graph option; value is pointer to the datum cast to odla_item_value. */
+/**
+ * Set graph option; value is pointer to the datum cast to odla_item_value.
+ *
+ * The dynamic batch (ODLA_DYNAMIC_BATCH) must be set before the first argument is created.
+ * ODLA_USE_SIM_MODE and ODLA_PROCESSOR_NUM choose simulated IPUs where no device is chosen
+ * otherwise. With ODLA_BATCHES_PER_STEP bound memory holds so many batches one after another.
+ * ODLA_FP16_MODE lets devices with 16-bit arithmetic use it. Other items are kept and have no
+ * effect; unknown ones are ODLA_UNSUPPORTED_DATATYPE.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_SetComputationItem(
     odla_computation computation, odla_item_type type, odla_item_value value);
 
@@ -166,7 +207,11 @@ extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_SetValueShapeInfo(
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_SetInputValueInfo(
     odla_value value, odla_item_type type, odla_item_value value_input);
 
-/** Actual shape of an argument for this context. */
+/**
+ * Actual shape of an argument for this context.
+ *
+ * For arguments only; the shapes of other values follow.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_SetRuntimeShape(
     odla_context context, odla_value value, odla_value_shape value_shape);
 
@@ -174,7 +219,11 @@ extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_SetRuntimeShape(
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_GetRuntimeShape(
     odla_context context, odla_value value, odla_value_shape* value_shape_ptr);
 
-/** New weights bundle. */
+/**
+ * New weights bundle.
+ *
+ * It holds the constants of the current computation that have ids; none without a computation.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_CreateConstantsArray(
     odla_constants_array* constants_array);
 
@@ -190,11 +239,21 @@ extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_StoreConstantsArray(
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_DestroyConstantsArray(
     odla_constants_array constants_array);
 
-/** Load compiled executable from path/memory/URI. */
+/**
+ * Load compiled executable from path/memory/URI.
+ *
+ * The executable runs on the device it was compiled for; naming another device is
+ * ODLA_INVALID_PARAM.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_LoadExecutable(
     odla_resource_location location, odla_device device, odla_executable* executable);
 
-/** Save compiled executable. */
+/**
+ * Save compiled executable.
+ *
+ * Memory must have room for all of it (odla_GetStoredSize says how much), else ODLA_MEM_ERROR. A
+ * URI must be file:.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_StoreExecutable(
     odla_resource_location value_ids, odla_executable executable);
 
@@ -202,7 +261,12 @@ extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_StoreExecutable(
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_LaunchExecutable(
     odla_executable executable, odla_context context);
 
-/** Async run of an executable (constants optional). */
+/**
+ * Async run of an executable (constants optional).
+ *
+ * Constants of the array take the place of the executable's constants with the same ids; NULL
+ * leaves them.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_AsyncLaunchExecutable(
     const odla_executable executable, const odla_constants_array constants_array, const odla_context
     context, const odla_compute_mode mode, odla_device device);
@@ -226,17 +290,31 @@ extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_GetOutputFromExecutableByI
 /** Free an executable. */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_DestroyExecutable(odla_executable executable);
 
-/** New execution context bound to the current computation. */
+/**
+ * New execution context bound to the current computation.
+ *
+ * It is bound to the current computation of this thread, else to the one created last; bindings by
+ * id are looked up there.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_CreateContext(odla_context* context);
 
-/** Set per-context option (run batch, callback...). */
+/**
+ * Set per-context option (run batch, callback...).
+ *
+ * ODLA_RUN_BATCH_SIZE (int), ODLA_AGGREGATE_OPS (bool), and the callback: its function, int
+ * (*)(void*, odla_status), and argument, both passed themselves.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_SetContextItem(
     odla_context context, odla_item_type type, odla_item_value value);
 
 /** Free a context. */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_DestroyContext(odla_context context);
 
-/** Attach host input buffer to argument handle. */
+/**
+ * Attach host input buffer to argument handle.
+ *
+ * The memory is read while runs go on and must live as long. Binding again replaces.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_BindToArgument(
     odla_value value, const odla_void* data_ptr, odla_context context);
 
@@ -244,11 +322,20 @@ extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_BindToArgument(
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_BindToArgumentById(
     const odla_value_id value_id, const odla_void* data_ptr, odla_context context);
 
-/** Attach another odla_value as input (sub-graph chaining). */
+/**
+ * Attach another odla_value as input (sub-graph chaining).
+ *
+ * The value must be eager; what it contains when a run begins counts.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_BindValueToArgumentById(
     const odla_value_id value_id, odla_value data, odla_context context);
 
-/** Attach host result buffer to output handle. */
+/**
+ * Attach host result buffer to output handle.
+ *
+ * The memory is written while runs go on and must have room for the output, also where its size
+ * depends on data.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_BindToOutput(
     odla_value value, odla_void* data_ptr, odla_context context);
 
@@ -256,11 +343,19 @@ extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_BindToOutput(
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_BindToOutputById(
     const odla_value_id value_id, odla_void* data_ptr, odla_context context);
 
-/** Attach an odla_value as result holder. */
+/**
+ * Attach an odla_value as result holder.
+ *
+ * The value must be eager; it takes the output's contents after each run.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_BindValueToOutputById(
     const odla_value_id value_id, odla_value data, odla_context context);
 
-/** Override element type+shape of a value for this context. */
+/**
+ * Override element type+shape of a value for this context.
+ *
+ * For arguments only; the element type must be the declared one.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_SetRuntimeValueType(
     odla_context context, odla_value value, odla_value_type value_type);
 
@@ -272,7 +367,12 @@ extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_GetRuntimeValueType(
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_GetRuntimeNumOfOutputs(
     odla_context context, odla_uint32* num_output_ptr);
 
-/** Copy a value's data into caller buffer (context may be NULL). */
+/**
+ * Copy a value's data into caller buffer (context may be NULL).
+ *
+ * What the value holds itself, or what the context's last run gave; other values of a computation
+ * are computed with the context's bindings. It waits for asynchronous runs of the context.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_GetValueData(
     const odla_value value, odla_void* data_ptr, odla_context context);
 

@@ -91,16 +91,31 @@ typedef struct _odla_device_config_item* odla_device_config_item;
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_GetVendor(
     const odla_vendor_name vendor_name, odla_vendor* vendor);
 
-/** Query vendor description/feature set into caller buffer. */
+/**
+ * Query vendor description/feature set into caller buffer.
+ *
+ * The text ends with a zero byte, which counts. With info_value NULL only the size is answered.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_GetVendorInfo(
     const odla_vendor vendor, const odla_vendor_info info_name, const odla_size_t
     allocated_info_value_size, odla_void* info_value, odla_size_t* retrieved_info_value_size);
 
-/** Create handle for the n-th device of a kind (vendor may be NULL). */
+/**
+ * Create handle for the n-th device of a kind (vendor may be NULL).
+ *
+ * ODLA_DEVICE_INTEL_X86 is this computer, ODLA_DEVICE_GRAPHCORE_IPU a simulated IPU (any number of
+ * them), ODLA_DEVICE_DEFAULT what the vendor has, else what the environment variable ODLA_DEVICE
+ * names, else this computer.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_AllocateDevice(
     odla_vendor vendor, odla_device_name device_name, odla_int32 device_idx, odla_device* device);
 
-/** Read one typed device property. */
+/**
+ * Read one typed device property.
+ *
+ * Texts have the type ODLA_STRING and live as long as the program, counts ODLA_UINT64, shares of
+ * use (0 to 1) ODLA_FLOAT32. Properties that cannot be measured are ODLA_UNSUPPORTED_DATATYPE.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_GetDeviceInfo(
     odla_device device, odla_device_info info_type, odla_scalar_value* info_value);
 
@@ -118,7 +133,13 @@ extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_DestroyDevice(odla_device 
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_CreateDeviceConfig(
     odla_device_config* device_config);
 
-/** Set config property, value is variadic. */
+/**
+ * Set config property, value is variadic.
+ *
+ * The item is a C string that names a setting, and one more argument follows: its value, a C string
+ * (or a small number cast to a pointer). The setting `device` names a device of HALO, e.g.
+ * ipu-pod16; all others are compile options, e.g. precision or mode.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_SetDeviceConfigItem(
     odla_device_config device_config, odla_device_config_item device_config_item, ...);
 

@@ -38,41 +38,81 @@ typedef struct {
   odla_uint64 multiply_accumulates;
 } odla_run_profile;
 
-/** Make a computation the one that this thread's calls build and bind (NULL: none). */
+/**
+ * Make a computation the one that this thread's calls build and bind (NULL: none).
+ *
+ * NULL puts the thread into eager mode, even while computations exist.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_SetActiveComputation(
     odla_computation computation);
 
-/** Text of the last call of this thread that failed; empty if none did. */
+/**
+ * Text of the last call of this thread that failed; empty if none did.
+ *
+ * The text lives until this function is called again in the same thread. It also answers why the
+ * library could not start.
+ */
 extern ODLA_API_EXPORT const odla_char* ODLA_API_CALL odla_GetLastErrorText(void);
 
 /** Status of the last call of this thread that failed. */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_GetLastErrorStatus(void);
 
-/** Whether a device runs what a function of this API adds, and where or why not. */
+/**
+ * Whether a device runs what a function of this API adds, and where or why not.
+ *
+ * Every operator function runs on every device; what a device's processors cannot do, the host
+ * does.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_QueryOpSupport(
     odla_device device, const odla_char* function_name, odla_bool* supported, odla_size_t text_size,
     odla_char* text);
 
-/** Cycles, bytes and seconds of the last run of a context. */
+/**
+ * Cycles, bytes and seconds of the last run of a context.
+ *
+ * The caller sets struct_size to sizeof(odla_run_profile); no more than that is written, and
+ * struct_size becomes what was.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_GetRunProfile(
     odla_context context, odla_run_profile* profile);
 
-/** The whole profile of the last run of a context as JSON. */
+/**
+ * The whole profile of the last run of a context as JSON.
+ *
+ * With text_size 0 only the size needed is answered, the closing zero byte included.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_GetRunProfileText(
     odla_context context, odla_size_t text_size, odla_char* text, odla_size_t* needed);
 
-/** A retrieved device trace as JSON (the trace event format). */
+/**
+ * A retrieved device trace as JSON (the trace event format).
+ *
+ * With text_size 0 only the size needed is answered, the closing zero byte included.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_GetDeviceTraceText(
     odla_device_trace device_trace, odla_size_t text_size, odla_char* text, odla_size_t* needed);
 
-/** Bytes that storing a computation or an executable to memory takes. */
+/**
+ * Bytes that storing a computation or an executable to memory takes.
+ *
+ * Give one of the two, and NULL for the other.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_GetStoredSize(
     odla_computation computation, odla_executable executable, odla_size_t* size);
 
-/** The value a loop variable or variable takes next. */
+/**
+ * The value a loop variable or variable takes next.
+ *
+ * Inside a loop's body for its variables; outside for variables of the computation, and at once
+ * between eager values.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_Assign(odla_value dst, odla_value src);
 
-/** Layer normalisation over the last axes. */
+/**
+ * Layer normalisation over the last axes.
+ *
+ * The axes must be the last ones. scale and offset may be NULL.
+ */
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_LayerNorm(
     odla_value input, odla_size_t num_of_axes, const odla_int32* axes, odla_float32 epsilon,
     odla_value scale, odla_value offset, const odla_value_id value_id);

@@ -28,7 +28,12 @@ typedef struct _odla_device_trace_item* odla_device_trace_item;
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_CreateDeviceTrace(
     odla_device_trace* device_trace);
 
-/** Set trace property (variadic). */
+/**
+ * Set trace property (variadic).
+ *
+ * The item is a C string, and one more argument follows. There is one setting, `path`: a C string,
+ * the file that the trace is written to, at once if it holds runs, else when it is retrieved.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_SetDeviceTraceItem(
     odla_device_trace device_trace, odla_device_trace_item device_trace_item, ...);
 
@@ -48,7 +53,11 @@ extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_StopDeviceProfiler(odla_de
 /** End device tracing without blocking. */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_AsyncStopDeviceProfiler(odla_device device);
 
-/** Fetch collected trace. */
+/**
+ * Fetch collected trace.
+ *
+ * If the pointer names a trace already, that one is filled; else a new one is made.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_RetrieveDeviceTrace(
     odla_device device, odla_device_trace* device_trace);
 

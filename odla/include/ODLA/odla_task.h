@@ -36,7 +36,12 @@ extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_SetAsyncExecutor(
 /** Run a (sub-graph function, inputs, outputs) task now. */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_RunTask(odla_device device, odla_task task);
 
-/** Queue a task. */
+/**
+ * Queue a task.
+ *
+ * The program's executor runs it, if one is installed, else a thread of the library. Destroying the
+ * device waits for its tasks.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_RunTaskAsync(
     odla_device device, odla_task task);
 

@@ -78,15 +78,28 @@ typedef struct {
   odla_value_id value_ids[ODLA_MAX_OUTPUTS];
 } odla_value_ids;
 
-/** Give an eager-mode value its data (interpreter style). */
+/**
+ * Give an eager-mode value its data (interpreter style).
+ *
+ * For eager values and variables; the contents are copied. Memory for arguments is bound, not set.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_SetValueData(
     odla_value value, const odla_void* data_ptr);
 
-/** Same, value looked up by id. */
+/**
+ * Same, value looked up by id.
+ *
+ * For eager values and variables; the contents are copied. Memory for arguments is bound, not set.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_SetValueDataById(
     const odla_value_id value_id, const odla_void* data_ptr);
 
-/** Obtain pointer to a value's own storage. */
+/**
+ * Obtain pointer to a value's own storage.
+ *
+ * For eager values, variables and constants. The memory belongs to the value and lives as long as
+ * its contents are not replaced.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_GetRawDataPtr(
     const odla_value value, odla_void** data_ptr);
 
@@ -102,7 +115,12 @@ extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_GetValueType(
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_GetValueTypeById(
     const odla_value_id value_id, odla_value_type* value_type);
 
-/** Id the value was created with (backends return char*). */
+/**
+ * Id the value was created with (backends return char*).
+ *
+ * The id is a C string (cast it to const char*) that lives as long as the value; NULL if the value
+ * has none.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_GetValueId(
     const odla_value value, odla_value_id* value_id);
 
@@ -110,7 +128,11 @@ extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_GetValueId(
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_FindValueById(
     const odla_value_id value_id, odla_value* value);
 
-/** Mark value as next computation output. */
+/**
+ * Mark value as next computation output.
+ *
+ * Inside a conditional's body it marks the next result of the branch.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_SetValueAsOutput(odla_value value);
 
 /** Mark several values as outputs, in order. */
@@ -120,7 +142,11 @@ extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_SetValuesAsOutput(odla_val
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_SetValueAsOutputById(
     const odla_value_id value_id);
 
-/** Drop an eager value. */
+/**
+ * Drop an eager value.
+ *
+ * Values of a computation live as long as it does: releasing them succeeds and does nothing.
+ */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_ReleaseValue(odla_value value);
 
 /** Drop an eager value by id. */

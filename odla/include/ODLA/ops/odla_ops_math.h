@@ -41,12 +41,22 @@ extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_Add(
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_And(
     odla_value lhs, odla_value rhs, const odla_value_id value_id);
 
-/** Index of maximum along an axis. */
+/**
+ * Index of maximum along an axis.
+ *
+ * keep_dims leaves the dimension with size 1. The result has the element type of output_value_type;
+ * its shape there is a hint.
+ */
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_ArgMax(
     odla_value input, odla_int32 axis, odla_bool keep_dims, odla_bool return_last_index,
     odla_value_type output_value_type, const odla_value_id value_id);
 
-/** Index of minimum along an axis. */
+/**
+ * Index of minimum along an axis.
+ *
+ * keep_dims leaves the dimension with size 1. The result has the element type of output_value_type;
+ * its shape there is a hint.
+ */
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_ArgMin(
     odla_value input, odla_int32 axis, odla_bool keep_dims, odla_bool return_last_index,
     odla_value_type output_value_type, const odla_value_id value_id);
@@ -114,7 +124,12 @@ extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_BatchMatMul(
     odla_value A, odla_bool A_transpose, odla_value B, odla_bool B_transpose, odla_value_shape
     output_dims, const odla_value_id value_id);
 
-/** Alpha*op(A)*op(B)+beta*C, C may be NULL. */
+/**
+ * Alpha*op(A)*op(B)+beta*C, C may be NULL.
+ *
+ * C broadcasts to the product. Operands with more than two dimensions multiply as batches of
+ * matrices.
+ */
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_Gemm(
     odla_value A, odla_bool A_transpose, odla_value B, odla_bool B_transpose, odla_float32 alpha,
     odla_float32 beta, odla_value C, odla_value_shape output_dims, const odla_value_id value_id);
@@ -127,7 +142,11 @@ extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_Greater(
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_GreaterOrEqual(
     odla_value lhs, odla_value rhs, const odla_value_id value_id);
 
-/** Matrix inverse, batched. */
+/**
+ * Matrix inverse, batched.
+ *
+ * A singular matrix gives NaN.
+ */
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_Inverse(
     odla_value input, const odla_value_id value_id);
 
@@ -163,7 +182,12 @@ extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_Mean(
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_Min(
     odla_value lhs, odla_value rhs, const odla_value_id value_id);
 
-/** Elementwise modulo; fmod flag is int64. */
+/**
+ * Elementwise modulo; fmod flag is int64.
+ *
+ * With fmod 0 the result has the sign of the divisor, else that of the dividend; floats always take
+ * the dividend's.
+ */
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_Mod(
     odla_value lhs, odla_value rhs, odla_int64 fmod, const odla_value_id value_id);
 
@@ -199,12 +223,20 @@ extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_Pow(
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_Reciprocal(
     odla_value input, const odla_value_id value_id);
 
-/** L1 norm over axes. */
+/**
+ * L1 norm over axes.
+ *
+ * The sum of magnitudes, plus epsilon. Without axes all dimensions are reduced.
+ */
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_ReduceL1(
     odla_value input, odla_size_t num_of_axes, const odla_uint32* axes, odla_bool keep_dims,
     odla_float32 epsilon, odla_value_shape output_dims, const odla_value_id value_id);
 
-/** L2 norm over axes. */
+/**
+ * L2 norm over axes.
+ *
+ * The root of the sum of squares plus epsilon. Without axes all dimensions are reduced.
+ */
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_ReduceL2(
     odla_value input, odla_size_t num_of_axes, const odla_uint32* axes, odla_bool keep_dims,
     odla_float32 epsilon, odla_value_shape output_dims, const odla_value_id value_id);
@@ -249,7 +281,11 @@ extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_ReduceSumSquare(
     odla_value input, odla_size_t num_of_axes, const odla_uint32* axes, odla_bool keep_dims,
     odla_value_shape output_dims, const odla_value_id value_id);
 
-/** Nearest integer (doc: ties away from zero). */
+/**
+ * Nearest integer (doc: ties away from zero).
+ *
+ * Halves go away from zero. (ONNX rounds them to even: odla_CustomOp with Round.)
+ */
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_Round(
     odla_value input, const odla_value_id value_id);
 

@@ -76,7 +76,12 @@ typedef enum {
   ODLA_TFIDF_TFIDF = 2, /**< tfidf tfidf */
 } odla_tf_idf_mode;
 
-/** N-d average pooling, optional count of padding. */
+/**
+ * N-d average pooling, optional count of padding.
+ *
+ * If output_dims are the sizes that arise when the last window may go over the end, such windows
+ * are used.
+ */
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_AveragePool(
     odla_value input, odla_memory_layout input_layout, const odla_uint32* window_dims, const
     odla_uint32* strides, const odla_uint32* paddings_front, const odla_uint32* paddings_back,
@@ -86,12 +91,20 @@ extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_AveragePool(
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_Hardmax(
     odla_value input, odla_int32 axis, const odla_value_id value_id);
 
-/** Local response normalisation. */
+/**
+ * Local response normalisation.
+ *
+ * x / (bias + alpha / window_size * sum of squares)^beta, over window_size neighbouring channels.
+ */
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_LRN(
     odla_value input, odla_memory_layout input_layout, odla_int32 window_size, odla_float32 alpha,
     odla_float32 beta, odla_float32 bias, const odla_value_id value_id);
 
-/** Inference BN; scale/offset tensors or scalars. */
+/**
+ * Inference BN; scale/offset tensors or scalars.
+ *
+ * Where scale or offset is NULL, the scalar counts for every channel.
+ */
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_BatchNormalization(
     odla_value input, odla_memory_layout input_layout, odla_value mean, odla_value var, odla_float32
     epsilon, odla_value scale, odla_value offset, odla_float32 scalar_scale, odla_float32
@@ -101,14 +114,24 @@ extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_BatchNormalization(
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_Celu(
     odla_value input, odla_float32 alpha, const odla_value_id value_id);
 
-/** N-d grouped convolution, optional bias. */
+/**
+ * N-d grouped convolution, optional bias.
+ *
+ * The bias is one number per output channel, or anything that broadcasts to the result.
+ */
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_Conv(
     odla_value input, odla_memory_layout input_layout, odla_uint32 group, odla_value kernel,
     odla_memory_layout kernel_layout, const odla_uint32* strides, const odla_uint32* dilations,
     const odla_uint32* paddings_front, const odla_uint32* paddings_back, odla_value bias,
     odla_value_shape output_dims, const odla_value_id value_id);
 
-/** N-d transposed convolution, optional bias. */
+/**
+ * N-d transposed convolution, optional bias.
+ *
+ * Output sizes that the strides leave open (by less than a stride) are taken from output_dims if
+ * that is a possible shape; else they are the smallest ones. In the kernel's layout I is the
+ * dimension of the input's channels.
+ */
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_DeConv(
     odla_value input, odla_memory_layout input_layout, odla_uint32 group, odla_value kernel,
     odla_memory_layout kernel_layout, const odla_uint32* strides, const odla_uint32* dilations,
@@ -123,7 +146,11 @@ extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_Elu(
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_Gelu(
     odla_value input, odla_bool use_approx, const odla_value_id value_id);
 
-/** One-layer GRU. */
+/**
+ * One-layer GRU.
+ *
+ * As odla_LSTM, with the gate order ODLA_RNN_URO and without cell states.
+ */
 extern ODLA_API_EXPORT odla_values ODLA_API_CALL odla_GRU(
     odla_value input, odla_rnn_weight_format weight_format, odla_rnn_gate_order gate_order,
     odla_value_shape weight_dims, odla_value W, odla_value R, odla_value B, odla_value
@@ -134,19 +161,32 @@ extern ODLA_API_EXPORT odla_values ODLA_API_CALL odla_GRU(
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_HardSigmoid(
     odla_value input, odla_float32 alpha, odla_float32 beta, const odla_value_id value_id);
 
-/** Group norm. */
+/**
+ * Group norm.
+ *
+ * Where scale or offset is NULL, the scalar counts for every channel.
+ */
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_GroupNormalization(
     odla_value input, odla_memory_layout input_layout, odla_int32 groups, odla_float32 epsilon,
     odla_value scale, odla_value offset, odla_float32 scalar_scale, odla_float32 scalar_offset,
     const odla_value_id value_id);
 
-/** Instance norm. */
+/**
+ * Instance norm.
+ *
+ * Where scale or offset is NULL, the scalar counts for every channel.
+ */
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_InstanceNormalization(
     odla_value input, odla_memory_layout input_layout, odla_float32 epsilon, odla_value scale,
     odla_value offset, odla_float32 scalar_scale, odla_float32 scalar_offset, const odla_value_id
     value_id);
 
-/** L1/L2 normalise along axes. */
+/**
+ * L1/L2 normalise along axes.
+ *
+ * x / (sum |x|^p + epsilon)^(1/p) over the axes, all of them if none is named; where that is 0 the
+ * result is 0. A scale vector counts per channel.
+ */
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_LpNormalize(
     odla_value input, odla_int32 p, odla_memory_layout input_layout, odla_size_t axes_size, const
     odla_int32* axes, odla_float32 epsilon, odla_value scale, const odla_value_id value_id);
@@ -159,25 +199,49 @@ extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_LeakyRelu(
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_LogSoftmax(
     odla_value input, odla_int32 axis, const odla_value_id value_id);
 
-/** One-layer LSTM with optional peepholes. */
+/**
+ * One-layer LSTM with optional peepholes.
+ *
+ * The input is [steps, batch, input]. W, R and B may have any shape: their elements lie as
+ * weight_format and gate_order say, with one layer and one or two directions; weight_dims is not
+ * needed. B holds the biases of input and recurrence, or one for both. P is [direction, input,
+ * output and forget gate]. The results are all hidden states [steps, direction, batch, hidden],
+ * then the last hidden and cell state as `outputs` asks.
+ */
 extern ODLA_API_EXPORT odla_values ODLA_API_CALL odla_LSTM(
     odla_value input, odla_rnn_weight_format weight_format, odla_rnn_gate_order gate_order,
     odla_value_shape weight_dims, odla_value W, odla_value R, odla_value B, odla_value
     sequence_lens, odla_value initial_h, odla_value initial_c, odla_value P, odla_int32 hidden_size,
     odla_rnn_direction direction, odla_rnn_outputs outputs, const odla_value_ids value_ids);
 
-/** N-d max pooling. */
+/**
+ * N-d max pooling.
+ *
+ * If output_dims are the sizes that arise when the last window may go over the end, such windows
+ * are used.
+ */
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_MaxPool(
     odla_value input, odla_memory_layout input_layout, const odla_uint32* window_dims, const
     odla_uint32* strides, const odla_uint32* paddings_front, const odla_uint32* paddings_back,
     odla_value_shape output_dims, const odla_value_id value_id);
 
-/** NLL loss. */
+/**
+ * NLL loss.
+ *
+ * x is [batch, classes, ...], gt [batch, ...]. Elements whose class is `ignored` count nothing; the
+ * mean is weighted.
+ */
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_NegativeLogLikeliHoodLoss(
     odla_value input, odla_value gt, odla_int32 ignored, odla_reduction_mode reduction, odla_value
     weight, odla_value_shape output_shape, odla_value_id value_id);
 
-/** Non-maximum suppression. */
+/**
+ * Non-maximum suppression.
+ *
+ * As ONNX's NonMaxSuppression: boxes [batch, boxes, 4] by two opposite corners (y, x, y, x), scores
+ * [batch, classes, boxes], at most max_num_outputs per batch and class. The result is [kept, 3]:
+ * batch, class, box.
+ */
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_NMS(
     odla_value boxes, odla_value scores, odla_uint32 max_num_outputs, odla_float32 iou_threshold,
     odla_float32 score_threshold, odla_value_type output_value_type, const odla_value_id value_id);
@@ -190,19 +254,33 @@ extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_PRelu(
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_Relu(
     odla_value input, const odla_value_id value_id);
 
-/** One-layer vanilla RNN. */
+/**
+ * One-layer vanilla RNN.
+ *
+ * As odla_LSTM with one gate and tanh.
+ */
 extern ODLA_API_EXPORT odla_values ODLA_API_CALL odla_RNN(
     odla_value input, odla_rnn_weight_format weight_format, odla_value_shape weight_dims, odla_value
     W, odla_value R, odla_value B, odla_value sequence_lens, odla_value initial_h, odla_int32
     hidden_size, odla_rnn_direction direction, odla_rnn_outputs outputs, const odla_value_ids
     value_id);
 
-/** Region-of-interest align. */
+/**
+ * Region-of-interest align.
+ *
+ * rois are [n, 4] (x1, y1, x2, y2) of the first image, or [n, 5] with the image's number in front.
+ * output_dim is needed: its height and width count. Positions are shifted by half a pixel, as in
+ * ONNX by default; samples are averaged.
+ */
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_ROIAlign(
     odla_value input, odla_memory_layout input_layout, odla_value rois, odla_int32 sampling_ratio,
     odla_float32 scale, odla_value_shape output_dim, const odla_value_id value_id);
 
-/** Region-of-interest max pool. */
+/**
+ * Region-of-interest max pool.
+ *
+ * rois are [n, 4] (x1, y1, x2, y2) of the first image, or [n, 5] with the image's number in front.
+ */
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_ROIMaxPool(
     odla_value input, odla_memory_layout input_layout, odla_value rois, odla_int32 win_h, odla_int32
     win_w, odla_float32 scale, odla_value_shape output_dim, const odla_value_id value_id);
@@ -231,7 +309,11 @@ extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_Softplus(
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_Softsign(
     odla_value input, const odla_value_id value_id);
 
-/** N-gram TF-IDF vector. */
+/**
+ * N-gram TF-IDF vector.
+ *
+ * pool, gram_counts, output_indices and weights must be constants.
+ */
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_TFIDFVectorize(
     odla_value input, odla_int32 min_gram_length, odla_int32 max_gram_length, odla_int32
     max_skip_count, odla_tf_idf_mode mode, odla_value pool, odla_value gram_counts, odla_value
@@ -241,13 +323,24 @@ extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_TFIDFVectorize(
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_ThresholdedRelu(
     odla_value input, odla_float32 alpha, const odla_value_id value_id);
 
-/** K largest/smallest values and indices. */
+/**
+ * K largest/smallest values and indices.
+ *
+ * Results: the elements, then their indices with the element type of output_value_index_type.
+ */
 extern ODLA_API_EXPORT odla_values ODLA_API_CALL odla_TopK(
     odla_value input, odla_uint32 K, odla_bool largest, odla_bool sorted, odla_uint32 axis,
     odla_value_type output_value_type, odla_value_type output_value_index_type, const odla_value_ids
     value_ids);
 
-/** YOLOv3 box decoding (model-specific). */
+/**
+ * YOLOv3 box decoding (model-specific).
+ *
+ * The grids are [1, 3 * (5 + classes), n, n] from coarse to fine, raw outputs of a network for
+ * images of 416 x 416 with the anchors of YOLOv3's training on COCO. Results: [classes, places, 5],
+ * boxes (top, left, bottom, right in pixels of the original image, score) best first, zero beyond
+ * those kept; and how many are kept [classes], uint32. Thresholds: overlap 0.45, score 0.3.
+ */
 extern ODLA_API_EXPORT odla_values ODLA_API_CALL odla_PostProcess(
     odla_value orig_img_w, odla_value orig_img_h, odla_value bb13, odla_value bb26, odla_value bb52,
     const odla_value_id value_id);

@@ -28,12 +28,21 @@ typedef struct {
   odla_float32 max;
 } odla_value_quant_info;
 
-/** Quantised -> float with scale/zero point. */
+/**
+ * Quantised -> float with scale/zero point.
+ *
+ * Scale and zero point are single numbers, or vectors along axis. zero_point may be NULL.
+ */
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_Dequantize(
     odla_value input, odla_value scale, odla_value zero_point, odla_int32 axis, odla_element_type
     target_data_type, const odla_value_id value_id);
 
-/** Float -> quantised with scale/zero point. */
+/**
+ * Float -> quantised with scale/zero point.
+ *
+ * Scale and zero point are single numbers, or vectors along axis. Halves are rounded to even.
+ * zero_point may be NULL.
+ */
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_Quantize(
     odla_value input, odla_value scale, odla_value zero_point, odla_int32 axis, odla_element_type
     target_data_type, const odla_value_id value_id);
