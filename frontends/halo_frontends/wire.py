@@ -1,8 +1,8 @@
 """Takes large contents out of protobuf messages before they are parsed.
 
-Protobuf copies every bytes field twice (once into its arena, once into Python) and refuses messages over 2 GB. Here the
-wire format is walked once, and each large field of contents is replaced by a short one that names the span; the contents
-stay in the mapped file. The wire format is that of https://protobuf.dev/programming-guides/encoding/.
+Protobuf copies every bytes field twice (once into its arena, once into Python) and refuses messages over 2 GB. Here
+the wire format is walked once, and each large field of contents is replaced by a short one that names the span; the
+contents stay in the mapped file. The wire format is that of https://protobuf.dev/programming-guides/encoding/.
 """
 
 from __future__ import annotations

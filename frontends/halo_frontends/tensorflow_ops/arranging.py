@@ -9,7 +9,7 @@ import numpy as np
 from halo_frontends.emitter import WHOLE, Emitter
 from halo_py.errors import ModelError, UnsupportedError
 from halo_py.ir.graph import Value
-from halo_py.types import Dim, DType, add_dims, scale_dim
+from halo_py.types import Dim, DType, scale_dim
 
 
 def reshape_to(x: Value, shape: Value, emit: Emitter) -> Value:
@@ -290,12 +290,14 @@ def with_diagonal(x: Value, diagonal: Value, emit: Emitter) -> Value:
     return emit.op("Where", on, spread, x)
 
 
-def sum_of_dims(dims: Sequence[Dim]) -> Dim:
-    """The sum of dimensions."""
-    total: Dim = 0
-    for dim in dims:
-        total = add_dims(total, dim)
-    return total
+def diagonal_of(x: Value, emit: Emitter) -> Value:
+    """The main diagonals of matrices."""
+    shape = emit.static_shape(x)
+    rows, columns = shape[-2:]
+    length = min(rows, columns)
+    flat = emit.reshape(x, (*shape[:-2], rows * columns))
+    places = np.arange(length, dtype=np.int64) * (columns + 1)
+    return emit.op("Gather", flat, emit.constant(places, "places"), axis=len(shape) - 2)
 
 
 def range_of(start: Value, limit: Value, step: Value, emit: Emitter, dtype: DType) -> Value:

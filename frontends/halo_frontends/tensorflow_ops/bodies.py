@@ -1,0 +1,63 @@
+"""Nested graphs of control-flow operators, whatever their file format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from halo_py.errors import ModelError, Where
+from halo_py.ir.graph import Graph, Value
+from halo_py.types import Dim, TensorType, Type, symbol
+
+
+def with_captured(graph: Graph, own: Mapping[Value, Value], captured: Sequence[Value]) -> Graph:
+    """The graph with one input per captured outer value, in this order, after its formal inputs.
+
+    `own` maps those outer values that the graph reads to its inputs for them.
+    """
+    names = {value.name for value in graph.values()}
+    insides = set(own.values())
+    formal = tuple(value for value in graph.inputs if value not in insides)
+    inputs: list[Value] = []
+    for value in captured:
+        inside = own.get(value)
+        if inside is None:
+            name = next(name for name in _numbered(value.name) if name not in names)
+            names.add(name)
+            inside = Value(name, value.type)
+        inputs.append(inside)
+    return replace(graph, inputs=(*formal, *inputs))
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    number = 1
+    while True:
+        yield f"{name}_{number}"
+        number += 1
+
+
+class Generaliser:
+    """Makes symbols of the dimensions in which two types of one carried value differ."""
+
+    def __init__(self, name: str, where: Where) -> None:
+        self._name = name
+        self._where = where
+        self._made: set[Dim] = set()
+
+    def merge(self, old: Type, new: Type) -> Type:
+        """A type that both values have. Raises ModelError for different element types."""
+        if isinstance(old, TensorType) and isinstance(new, TensorType) and old.dtype == new.dtype:
+            if old.shape is None or new.shape is None or len(old.shape) != len(new.shape):
+                return TensorType(old.dtype, None)
+            return TensorType(old.dtype, tuple(map(self._dim, old.shape, new.shape)))
+        if old != new:
+            raise ModelError(f"a carried value enters the body as {old} and leaves it as {new}", self._where)
+        return old
+
+    def _dim(self, old: Dim, new: Dim) -> Dim:
+        if old == new or old in self._made:
+            return old
+        dim = symbol(f"{self._name}_carried_{len(self._made)}")
+        self._made.add(dim)
+        return dim
