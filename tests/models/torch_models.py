@@ -41,12 +41,12 @@ def _made_folder() -> Path:
             if not done.exists():
                 folder.mkdir(parents=True, exist_ok=True)
                 offline = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2"}
-                run_maker([str(_torch_python()), str(_MAKER), str(folder)], offline)
+                run_maker([str(torch_python()), str(_MAKER), str(folder)], offline)
                 done.touch()
     return folder
 
 
-def _torch_python() -> Path:
+def torch_python() -> Path:
     """The interpreter of the environment that holds PyTorch."""
     requirements = _requirements()
     recipe = hashlib.sha256(" ".join(requirements).encode()).hexdigest()[:12]

@@ -69,6 +69,18 @@ class Emitter:
         """The builder of the innermost graph."""
         return self.levels[-1].builder
 
+    @contextmanager
+    def at(self, path: str, op: str) -> Generator[None]:
+        """What is added until the context ends stands at this place: an op, in the module of this path."""
+        before = self.where, self.name
+        short = op.rpartition("::")[2]
+        self.name = f"{path}/{short}" if path else short
+        self.where = replace(self.where, node=self.name, op=op)
+        try:
+            yield
+        finally:
+            self.where, self.name = before
+
     # -- nodes ----------------------------------------------------------------------------------------------------
 
     def add(

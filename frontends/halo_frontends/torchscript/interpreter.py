@@ -7,7 +7,7 @@ adds nodes. Conditions and loops that are known are taken and unrolled; `control
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from halo_frontends.torchscript import containers, numbers, syntax
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from halo_frontends.torchscript.library import Library
 
 _DEEPEST_CALLS = 70
-_MOST_TRIPS = 1 << 16
+_MOST_ITEMS = 1 << 16
+_MOST_TRIPS = 1 << 12
 _NAMED: dict[str, Item] = {
     "True": True,
     "False": False,
@@ -186,11 +187,13 @@ class Interpreter:
         self, frame: Frame, statement: syntax.If, rest: Sequence[syntax.Statement]
     ) -> tuple[bool, Returned | None]:
         """An `if`; answers whether the block around it has ended, and with what."""
-        condition = self.truth(self.evaluate(frame, statement.condition))
+        with self.maker.emitter.at(frame.path, "prim::If"):
+            condition = self.truth(self.evaluate(frame, statement.condition))
         if isinstance(condition, bool):
             result = self.block(frame, statement.then if condition else statement.otherwise)
             return result is not None, result
-        return self.control.choose(frame, statement, condition, rest)
+        with self.maker.emitter.at(frame.path, "prim::If"):
+            return self.control.choose(frame, statement, condition, rest)
 
     def _nested(self, frame: Frame, statement: syntax.While | syntax.For | syntax.With) -> Returned | None:
         match statement:
@@ -203,9 +206,11 @@ class Interpreter:
 
     def _while(self, frame: Frame, statement: syntax.While) -> Returned | None:
         for _ in range(_MOST_TRIPS):
-            condition = self.truth(self.evaluate(frame, statement.condition))
+            with self.maker.emitter.at(frame.path, "prim::Loop"):
+                condition = self.truth(self.evaluate(frame, statement.condition))
             if isinstance(condition, Scalar):
-                self.control.repeat(frame, statement.body, condition, statement.condition, None, ())
+                with self.maker.emitter.at(frame.path, "prim::Loop"):
+                    self.control.repeat(frame, statement.body, condition, statement.condition, None, ())
                 return None
             if not condition:
                 return None
@@ -217,10 +222,11 @@ class Interpreter:
     def _for(self, frame: Frame, statement: syntax.For) -> Returned | None:
         items = self.evaluate(frame, statement.items)
         if isinstance(items, Scalar):
-            self.control.repeat(frame, statement.body, None, None, items, statement.targets)
+            with self.maker.emitter.at(frame.path, "prim::Loop"):
+                self.control.repeat(frame, statement.body, None, None, items, statement.targets)
             return None
         known = containers.items_of(items)
-        if known is None or len(known) > _MOST_TRIPS:
+        if known is None or len(known) > _MOST_ITEMS:
             raise self._unsupported(f"line {statement.line}: a loop over {type(items).__name__}")
         for item in known:
             if len(statement.targets) == 1:
@@ -381,17 +387,10 @@ class Interpreter:
 
     def _operator(self, frame: Frame, call: syntax.Call, name: str) -> Item:
         arguments, named = self._given(frame, call)
-        emitter = self.maker.emitter
-        before = emitter.where, emitter.name
-        short = name.rpartition("::")[2]
-        emitter.name = f"{frame.path}/{short}" if frame.path else short
-        emitter.where = replace(emitter.where, node=emitter.name, op=name)
-        try:
+        with self.maker.emitter.at(frame.path, name):
             if name == "prim::RaiseException":
                 raise RaisedError(str(arguments[0]) if arguments else "")
             return self._apply(name, arguments, named)
-        finally:
-            emitter.where, emitter.name = before
 
     def _apply(self, name: str, arguments: list[Item], named: dict[str, Item]) -> Item:
         """An op on lists and texts, on numbers, or on tensors. Raises HaloError."""
