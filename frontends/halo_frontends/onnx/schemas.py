@@ -20,6 +20,9 @@ class AttributeSchema(Protocol):
 class Schema(Protocol):
     """One version of an operator, as far as its function body is concerned."""
 
+    domain: str
+    name: str
+    since_version: int
     attributes: Mapping[str, AttributeSchema]
     has_function: bool
     has_context_dependent_function: bool
@@ -45,6 +48,15 @@ def find_schema(op: str, version: int, domain: str) -> Schema | None:
         return cast("Schema", defs.get_schema(op, version, domain))
     except defs.SchemaError:
         return None
+
+
+def standard_functions() -> list[tuple[str, str, int]]:
+    """(domain, operator, version) of every operator that the standard defines by a function body, newest versions."""
+    from onnx import defs
+
+    schemas = cast("list[Schema]", defs.get_all_schemas())
+    found = [schema for schema in schemas if schema.has_function or schema.has_context_dependent_function]
+    return [(schema.domain, schema.name, schema.since_version) for schema in found]
 
 
 def defaults(schema: Schema) -> dict[str, AttributeProto]:
