@@ -12,7 +12,8 @@ import odla
 from halo_py.errors import HaloError, ModelError, UnsupportedError
 from halo_py.frontend import ImportOptions, load_model
 from halo_py.passes.pipelines import pipeline
-from tests.frontends.classical_cases import Case, case, feature_cases, linear_cases, svm_cases, tree_cases, words
+from tests.frontends.classical_cases import Case, case, feature_cases, linear_cases, svm_cases, words
+from tests.frontends.classical_tree_cases import tree_cases
 from tests.frontends.onnx_models import Array, judge, random, write
 
 _CASES = [*feature_cases(), *linear_cases(), *svm_cases(), *tree_cases()]

@@ -29,8 +29,6 @@ _ELSEWHERE = {
     "test_resize_downsample_scales_linear_align_corners": "its grid ends at an output size that is not whole; "
     "ONNX Runtime's, like ours, ends at the whole one",
     "test_resize_downsample_scales_cubic_align_corners": "the same",
-    "test_gradient_of_add": "HALO runs models, it does not derive gradients from them",
-    "test_gradient_of_add_and_mul": "the same",
 }
 
 
