@@ -14,6 +14,8 @@ from halo_py.report.format import bytes_text, plain_table
 Document = dict[str, Any]
 
 ON_TILES = "tiles"
+_OWN_FORMAT = "onnx"
+"""The format whose operators are those of the IR: of others it is only known after importing where they run."""
 
 
 def model_document(facts: ModelFacts) -> Document:
@@ -27,7 +29,10 @@ def model_document(facts: ModelFacts) -> Document:
         "outputs": [_port(port) for port in facts.outputs],
         "parameters": facts.parameters,
         "parameter_bytes": facts.parameter_bytes,
-        "ops": [{"op": name, "nodes": count, "runs_on": _runs_on(name)} for name, count in facts.ops.items()],
+        "ops": [
+            {"op": name, "nodes": count, "runs_on": _runs_on(name) if facts.format == _OWN_FORMAT else ""}
+            for name, count in facts.ops.items()
+        ],
         "refused": [{"op": entry.op, "reason": entry.reason, "nodes": list(entry.nodes)} for entry in facts.refused],
     }
 
@@ -55,7 +60,8 @@ def print_model(document: Document, console: Console) -> None:
     """Print a model's document as tables."""
     versions = ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in document["versions"].items())
     producer = f", made by {document['producer']}" if document["producer"] else ""
-    console.print(Text(document["file"], style="bold").append(f": {document['format']}, opset {versions}{producer}"))
+    kind = f"{document['format']}, opset {versions}" if document["format"] == _OWN_FORMAT else versions
+    console.print(Text(document["file"], style="bold").append(f": {kind}{producer}"))
     console.print(f"{document['parameters']:,} parameters in {bytes_text(document['parameter_bytes'])}\n", markup=False)
     _print_ports("inputs", document["inputs"], console)
     _print_ports("outputs", document["outputs"], console)

@@ -43,6 +43,7 @@ _NATIVE = {"Constant", "SequenceMap"}
 _NEWEST_IR_VERSION = 14
 _MODEL_TAGS = bytes([0x08, 0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42])
 """Tags of ModelProto's fields 1 to 8."""
+_PRODUCER_TAG = 0x12
 
 
 class OnnxFrontend:
@@ -54,7 +55,10 @@ class OnnxFrontend:
         """An ONNX file has no magic number: it begins with a protobuf tag of ModelProto, usually `ir_version`."""
         if path.suffix.lower() in (".onnx", ".ort_onnx"):
             return True
-        return len(head) > 2 and head[0] == 0x08 and 1 <= head[1] <= _NEWEST_IR_VERSION and head[2] in _MODEL_TAGS
+        if len(head) < 4 or head[0] != 0x08 or not 1 <= head[1] <= _NEWEST_IR_VERSION or head[2] not in _MODEL_TAGS:
+            return False
+        # A SavedModel begins alike, with a message where ONNX has the producer's name.
+        return head[2] != _PRODUCER_TAG or head[4 : 4 + head[3]].decode("utf-8", "replace").isprintable()
 
     def inspect(self, path: Path) -> ModelFacts:
         """What the file holds and what would be refused. Raises ModelError."""

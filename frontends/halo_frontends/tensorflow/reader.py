@@ -179,7 +179,7 @@ def _facts(file: TensorflowFile) -> ModelFacts:
         file=str(file.path),
         format="tensorflow",
         producer=f"TensorFlow {file.producer}" if file.producer else "",
-        versions={"graph": file.graph.versions.producer},
+        versions={"tensorflow graph": file.graph.versions.producer},
         inputs=tuple(Port(entry.declared.name, _type(entry.declared)) for entry in ports.inputs),
         outputs=tuple(Port(entry.name, entry.declared and _type(entry.declared)) for entry in ports.outputs),
         ops=dict(sorted(found.ops.items(), key=lambda item: (-item[1], item[0]))),
