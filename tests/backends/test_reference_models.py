@@ -7,9 +7,8 @@ import pytest
 import odla
 from halo_py.frontend import ImportOptions, load_model
 from halo_py.ir.verify import verify_graph
-from tests.models.agreement import assert_agrees
+from tests.models.agreement import Agreement
 from tests.models.catalogue import ModelCase, all_models
-from tests.models.onnx_runtime import Judge
 
 
 @pytest.mark.slow
@@ -21,8 +20,7 @@ def test_the_reference_equals_onnx_runtime(case: ModelCase) -> None:
     result = (
         odla.Computation.of(graph).compile("reference").run({value.name: inputs[value.name] for value in graph.inputs})
     )
-    judged = Judge(case.path()).run(inputs)
-    assert_agrees(case, inputs, result, judged)
+    Agreement.of(case.path(), inputs).check(result)
 
 
 @pytest.mark.slow

@@ -11,13 +11,13 @@ what is always allowed; integers must be equal except where they moved. Models t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.models.catalogue import ModelCase
 from tests.models.onnx_files import nudged, quantises
 from tests.models.onnx_runtime import Judge
 
@@ -29,20 +29,36 @@ FACTOR = 2.0
 NamedArrays = Mapping[str, NDArray[Any]]
 
 
-def assert_agrees(
-    case: ModelCase, inputs: NamedArrays, found: NamedArrays, judged: NamedArrays, absolute: float = ABSOLUTE
-) -> None:
-    """Every output has the judge's type and values."""
-    moved = boundary_effect(case.path(), inputs, judged) if quantises(case.path()) else {}
-    assert list(found) == list(judged)
-    for name, expected in judged.items():
-        assert found[name].dtype == expected.dtype
-        if np.issubdtype(expected.dtype, np.floating):
-            furthest = FACTOR * float(moved[name].max(initial=0)) if moved else 0.0
-            np.testing.assert_allclose(found[name], expected, RELATIVE, absolute + furthest, err_msg=name)
-        else:
-            kept: NDArray[Any] = moved[name] == 0 if moved else np.ones(expected.shape, np.bool_)
-            np.testing.assert_array_equal(found[name][kept], expected[kept], err_msg=name)
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What a model's outputs must be: the judge's values, and how far each element moves (empty: nothing is added)."""
+
+    judged: NamedArrays
+    moved: NamedArrays
+    absolute: float = ABSOLUTE
+
+    @staticmethod
+    def of(path: Path, inputs: NamedArrays) -> Agreement:
+        """That of the model at `path` on these inputs."""
+        return Agreement.with_judged(path, inputs, Judge(path).run(inputs))
+
+    @staticmethod
+    def with_judged(path: Path, inputs: NamedArrays, judged: NamedArrays, absolute: float = ABSOLUTE) -> Agreement:
+        """The same with values that another judge found."""
+        return Agreement(judged, boundary_effect(path, inputs, judged) if quantises(path) else {}, absolute)
+
+    def check(self, found: NamedArrays) -> None:
+        """Every output has the judge's type and values."""
+        assert list(found) == list(self.judged)
+        for name, expected in self.judged.items():
+            assert found[name].dtype == expected.dtype
+            if np.issubdtype(expected.dtype, np.floating):
+                furthest = FACTOR * float(self.moved[name].max(initial=0)) if self.moved else 0.0
+                allowed = self.absolute + furthest
+                np.testing.assert_allclose(found[name], expected, RELATIVE, allowed, err_msg=name)
+            else:
+                kept: NDArray[Any] = self.moved[name] == 0 if self.moved else np.ones(expected.shape, np.bool_)
+                np.testing.assert_array_equal(found[name][kept], expected[kept], err_msg=name)
 
 
 def boundary_effect(path: Path, inputs: NamedArrays, judged: NamedArrays) -> dict[str, NDArray[np.float64]]:

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 import odla
-from tests.models.agreement import assert_agrees
+from tests.models.agreement import Agreement
 from tests.models.catalogue import ModelCase, all_models
-from tests.models.onnx_runtime import Judge
 
 pytestmark = pytest.mark.slow
 
@@ -19,14 +18,13 @@ _CASES = [pytest.param(case, id=case.name) for case in all_models()]
 
 def _check(case: ModelCase, device: str, **options: Any) -> None:
     inputs = case.inputs()
-    judged = Judge(case.path()).run(inputs)
     given = {name: array for name, array in inputs.items() if name not in case.values}
 
     result = odla.execute(
         case.path(), given, device=device, shapes=dict(case.shapes), values=dict(case.values), **options
     )
 
-    assert_agrees(case, inputs, result, judged)
+    Agreement.of(case.path(), inputs).check(result)
 
 
 @pytest.mark.parametrize("case", _CASES)

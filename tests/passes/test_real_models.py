@@ -14,7 +14,7 @@ from halo_py.ops import load_ops
 from halo_py.passes.base import PassContext
 from halo_py.passes.pipelines import pipeline
 from halo_py.passes.place import place_graph
-from tests.models.agreement import assert_agrees
+from tests.models.agreement import Agreement
 from tests.models.catalogue import ModelCase, all_models, model
 from tests.passes.make import kinds
 
@@ -55,7 +55,7 @@ def check_model(case: ModelCase) -> None:
         for values in (before, after)
     )
     largest = max(float(np.abs(array).max(initial=0)) for array in left.values())
-    assert_agrees(case, contents, right, left, absolute=1e-5 + 1e-6 * largest)
+    Agreement.with_judged(case.path(), contents, left, 1e-5 + 1e-6 * largest).check(right)
 
 
 @pytest.mark.parametrize("name", QUICK)
