@@ -58,7 +58,7 @@ class IpuBackend:
 
     def devices(self) -> Sequence[DeviceInfo]:
         """Every target of the registry."""
-        return [DeviceInfo(name, "simulated") for name in available()]
+        return [_described(name) for name in available()]
 
     def claims(self, device: str) -> bool:
         """Whether the registry (or a file) describes this target."""
@@ -134,6 +134,11 @@ class IpuBackend:
     def _part(engine: Engine, executable: Executable, inputs: Sequence[RuntimeValue], number: int) -> list[Any]:
         ports = zip(executable.graph.inputs, executable.inputs, inputs, strict=True)
         return engine.run(executable.graph, {value: port.part(contents, number) for value, port, contents in ports})
+
+
+def _described(name: str) -> DeviceInfo:
+    system = load_target(name)
+    return DeviceInfo(name, "simulated", processors=system.ipus, memory_bytes=int(system.bytes_on_chip))
 
 
 def _executable(artefact: Loaded | Executable) -> Executable:

@@ -75,6 +75,20 @@ static void devices(void) {
     OK(odla_GetDeviceInfo(cpu, known[number], &info));
     CHECK(info.data_type == ODLA_UINT64 && info.val_uint64 > 0);
   }
+  /* A pod of sixteen: its chips and their own memory, whatever this computer has. */
+  odla_device pod = NULL;
+  OK(odla_AllocateDevice(NULL, ODLA_DEVICE_GRAPHCORE_IPU, 0, &pod));
+  OK(odla_CreateDeviceConfig(&config));
+  OK(odla_SetDeviceConfigItem(config, (odla_device_config_item) "device", "ipu-pod16"));
+  OK(odla_InitDevice(pod, config));
+  OK(odla_GetDeviceInfo(pod, ODLA_DEVICE_INFO_DEV_COUNT, &info));
+  CHECK(info.val_uint64 == 16);
+  OK(odla_GetDeviceInfo(pod, ODLA_DEVICE_INFO_TOTAL_MEMORY, &info));
+  CHECK(info.val_uint64 == 16ull * 1472 * 624 * 1024);
+  OK(odla_SetDeviceConfigItem(config, (odla_device_config_item) "device", "no-such-device"));
+  FAILS(ODLA_UNSUPPORTED_DEVICE_TYPE, odla_InitDevice(pod, config));
+  OK(odla_DestroyDeviceConfig(config));
+  OK(odla_DestroyDevice(pod));
   OK(odla_GetDeviceInfo(ipu, ODLA_DEVICE_INFO_DEV_INDEX, &info));
   CHECK(info.val_uint64 == 3);
   OK(odla_GetDeviceInfo(ipu, ODLA_DEVICE_INFO_DEV_TYPE, &info));
