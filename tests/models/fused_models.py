@@ -11,7 +11,8 @@ from pathlib import Path
 
 from tests.models.cache import cache_root, locked, whole_file
 from tests.models.decoder import save_decoder
-from tests.models.torch_models import run_maker, torch_model
+from tests.models.environments import run_maker
+from tests.models.torch_models import torch_model
 
 _SYMPY = "sympy==1.14.0"
 # Raise when the made files change, so that no cache keeps the old ones.

@@ -5,23 +5,15 @@ Tests never import PyTorch. The environment and the files are made on first use 
 
 from __future__ import annotations
 
-import hashlib
 import os
-import subprocess
-import tomllib
-import venv
 from pathlib import Path
 
 from tests.models.cache import cache_root, locked
+from tests.models.environments import environment_python, run_maker
 
-_PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 # Raise when the made files change, so that no cache keeps the old ones.
 _RECIPE = 3
 _MAKER = Path(__file__).with_name("make_torch_models.py")
-
-
-class MakeError(Exception):
-    """PyTorch could not be installed, or the export failed."""
 
 
 def torch_model(file_name: str) -> Path:
@@ -47,29 +39,5 @@ def _made_folder() -> Path:
 
 
 def torch_python() -> Path:
-    """The interpreter of the environment that holds PyTorch."""
-    requirements = _requirements()
-    recipe = hashlib.sha256(" ".join(requirements).encode()).hexdigest()[:12]
-    folder = cache_root() / f"torch-venv-{recipe}"
-    python = folder / "bin" / "python"
-    done = folder / "complete"
-    if not done.exists():
-        venv.create(folder, with_pip=True, clear=True)
-        run_maker([str(python), "-m", "pip", "install", "--quiet", *requirements], dict(os.environ))
-        done.touch()
-    return python
-
-
-def _requirements() -> list[str]:
-    """The distribution's extra `judge`."""
-    project = tomllib.loads(_PROJECT.read_text(encoding="utf-8"))["project"]
-    return sorted(project["optional-dependencies"]["judge"])
-
-
-def run_maker(command: list[str], environment: dict[str, str]) -> None:
-    """Runs a program that makes models or what they need. Raises MakeError with what it said."""
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-    )
-    if done.returncode:
-        raise MakeError(f"{' '.join(command)} failed:\n{(done.stdout + done.stderr).strip()[-3000:]}")
+    """The interpreter of the environment that holds PyTorch. Raises MakeError."""
+    return environment_python("torch", "judge")
