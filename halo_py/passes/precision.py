@@ -34,8 +34,9 @@ class Precision(Pass):
     """Stores floats in float16 for `fp16` and `mixed` (which differ in the type of partial sums, not here).
 
     Inputs, outputs and states keep the user's types; casts stand at the border. Integers and booleans stay. Float
-    arithmetic on integers that leads to integers again (sizes, positions) stays in float32, as does what an op's own
-    rule wants in float32. Numbers beyond float16's range (masks of -1e9) become its largest.
+    arithmetic on integers that leads to integers again (sizes, positions) stays in float32, as do sums of products of
+    integers until they are scaled, and what an op's own rule wants in float32. Numbers beyond float16's range (masks of
+    -1e9) become its largest.
     """
 
     name: ClassVar[str] = "precision"
@@ -45,7 +46,7 @@ class Precision(Pass):
     def run(self, graph: Graph, context: PassContext) -> Graph:
         if self.precision == "fp32":
             return graph
-        narrower = _Narrower(index_values(graph))
+        narrower = _Narrower(index_values(graph) | integer_sums(graph))
         found = narrower.graph(graph)
         if narrower.clamped:
             context.note(self, f"{narrower.clamped} constant(s) beyond float16's range became its largest number")
@@ -68,6 +69,31 @@ def index_values(graph: Graph) -> set[Value]:
                 value for value in node.inputs if value is not None and _is_float(value) and value not in data
             )
     return wanted
+
+
+def integer_sums(graph: Graph) -> set[Value]:
+    """Floats cast from sums of products of integers, and the scales that they are multiplied with.
+
+    The sums exceed float16's range, products of two scales fall below it; what they give together fits.
+    """
+    sums: set[Value] = set()
+    found: set[Value] = set()
+    for node in graph.nodes:
+        if kind_of(node) in ("MatMulInteger", "ConvInteger"):
+            sums.update(node.outputs)
+        elif any(value in sums for value in node.inputs):
+            (found if kind_of(node) == "Cast" and all(map(_is_float, node.outputs)) else sums).update(node.outputs)
+    for node in reversed(graph.nodes):
+        if kind_of(node) == "Mul" and any(value in found for value in (*node.inputs, *node.outputs)):
+            scales = (value for value in node.inputs if value is not None and _is_scale(value))
+            found.update(scales)
+    return found
+
+
+def _is_scale(value: Value) -> bool:
+    """Whether it is a float for all elements, or a vector of them."""
+    shape = value.type.shape if isinstance(value.type, TensorType) else None
+    return _is_float(value) and shape is not None and len(shape) < 2
 
 
 def _is_float(value: Value) -> bool:

@@ -54,6 +54,17 @@ def test_integers_and_booleans_stay() -> None:
         assert_close(left, right, 1e-3)
 
 
+def test_sums_of_integers_are_scaled_before_they_narrow() -> None:
+    m = Make()
+    x, scale, zero = m.add("DynamicQuantizeLinear", m.input("x", 4, 2048), outputs=3)
+    weights = np.full((2048, 3), 127, np.int8)
+    total = m.Cast(m.MatMulInteger(x, weights, zero), to=DType.FLOAT32)
+    case = m.case(m.Mul(total, m.Mul(scale, np.asarray(1e-5, np.float32))))
+    before, after = (evaluate_graph(graph, case.inputs)[0] for graph in (case.graph, narrowed(case)))
+    assert np.abs(np.asarray(case.inputs[0])).max() > 1
+    np.testing.assert_allclose(np.asarray(after), np.asarray(before), rtol=2e-3, atol=2e-3)
+
+
 def test_numbers_beyond_the_range_are_clamped_and_noted() -> None:
     m = Make()
     context = PassContext()
