@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast, runtime_checkable
 
 from halo_py.errors import ModelError, UsageError, Where
 from halo_py.types import LinearDim, TensorType, Type
@@ -38,10 +38,10 @@ def _no_symbols() -> Mapping[str, int]:
 class ImportOptions:
     """What the user says about a model's open questions.
 
-    `shapes` fixes inputs, `values` turns inputs into constants, `symbols` fixes named
-    dimensions, `batch_size` fixes the leading dynamic dimension. `inputs` and `outputs` name values between which the
-    model is cut (none: its own), `format` the frontend that reads the file (None: told from its content). With `keep_symbolic` the dimensions that stay
-    unknown are kept as symbols; without it they are a ShapeError.
+    `shapes` fixes inputs, `values` turns inputs into constants, `symbols` fixes named dimensions, `batch_size` fixes the
+    leading dynamic dimension. `inputs` and `outputs` name values between which the model is cut (none: its own),
+    `format` the frontend that reads the file (None: told from its content). With `keep_symbolic` the dimensions that
+    stay unknown are kept as symbols; without it they are a ShapeError.
     """
 
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=_no_shapes)
@@ -94,6 +94,14 @@ class ModelFacts:
     refused: tuple[RefusedOp, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ExpandedOp:
+    """An operator of a format that is not one of the IR's: a frontend writes it in terms of those."""
+
+    domain: str
+    name: str
+
+
 class Frontend(Protocol):
     """Reads one model format. A frontend is a class without constructor arguments."""
 
@@ -115,6 +123,15 @@ class Frontend(Protocol):
         ...
 
 
+@runtime_checkable
+class ListsExpansions(Protocol):
+    """A frontend that says which operators it replaces by others while it reads a model."""
+
+    def expanded_operators(self) -> Sequence[ExpandedOp]:
+        """All of them."""
+        ...
+
+
 _registered: dict[str, Frontend] = {}
 _discovered: list[Frontend] = []
 
@@ -133,6 +150,16 @@ def frontends() -> tuple[Frontend, ...]:
             _discovered.append(cast("type[Frontend]", entry.load())())
     names = set(_registered)
     return (*_registered.values(), *(frontend for frontend in _discovered if frontend.name not in names))
+
+
+def expanded_operators() -> tuple[ExpandedOp, ...]:
+    """The operators that frontends replace by others, as far as the frontends list them."""
+    return tuple(
+        operator
+        for frontend in frontends()
+        if isinstance(frontend, ListsExpansions)
+        for operator in frontend.expanded_operators()
+    )
 
 
 def find_frontend(path: Path, format: str | None = None) -> Frontend:

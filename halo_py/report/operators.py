@@ -8,15 +8,23 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from halo_py.frontend import ExpandedOp, expanded_operators
 from halo_py.ir.op import REGISTRY
 from halo_py.report.format import plain_table
 from halo_py.report.model import ON_TILES, runs_on
 
 Document = dict[str, Any]
 
+EXPANDED = "expanded"
+"""The family of operators that frontends replace by others."""
+_AS_EXPANDED = "what it stands for"
+
 
 def operators_document(words: Sequence[str] = ()) -> list[Document]:
-    """Every declared operator, by family and name; with `words` only those that one of them matches."""
+    """Every declared operator and every expanded one, by family and name.
+
+    With `words` only those that one of them matches.
+    """
     found: list[Document] = []
     for cls in REGISTRY.by_name.values():
         declaration = cls.declaration
@@ -31,6 +39,7 @@ def operators_document(words: Sequence[str] = ()) -> list[Document]:
                 "runs_on": runs_on(cls),
             }
         )
+    found += [_expanded(operator) for operator in expanded_operators()]
     wanted = [word.lower() for word in words]
     kept = [
         entry
@@ -39,6 +48,13 @@ def operators_document(words: Sequence[str] = ()) -> list[Document]:
         or any(word in f"{entry['op']} {entry['onnx'] or ''} {entry['family']}".lower() for word in wanted)
     ]
     return sorted(kept, key=lambda entry: (entry["family"], entry["op"]))
+
+
+def _expanded(operator: ExpandedOp) -> Document:
+    """An operator that a frontend replaces; its name is that of the format, with the domain."""
+    name = f"{operator.domain}.{operator.name}" if operator.domain else operator.name
+    rest = {"onnx": operator.name, "domain": operator.domain, "since": None, "odla": None}
+    return {"op": name, **rest, "family": EXPANDED, "runs_on": _AS_EXPANDED}
 
 
 def print_operators(operators: Sequence[Document], console: Console) -> None:
@@ -50,10 +66,12 @@ def print_operators(operators: Sequence[Document], console: Console) -> None:
         table.add_row(
             entry["op"],
             entry["onnx"] or Text("-", style="dim"),
-            str(entry["since"]) if entry["onnx"] else "",
+            str(entry["since"] or "") if entry["onnx"] else "",
             entry["family"],
-            Text(entry["runs_on"], style="" if entry["runs_on"] == ON_TILES else "yellow"),
+            Text(entry["runs_on"], style="" if entry["runs_on"] in (ON_TILES, _AS_EXPANDED) else "yellow"),
         )
     console.print(table)
     tiles = sum(entry["runs_on"] == ON_TILES for entry in operators)
-    console.print(f"\n{len(operators)} operators, {tiles} of them run on tiles", markup=False)
+    expanded = sum(entry["family"] == EXPANDED for entry in operators)
+    more = f", and {expanded} that are written in terms of them while a model is read" if expanded else ""
+    console.print(f"\n{len(operators) - expanded} operators, {tiles} of them run on tiles{more}", markup=False)

@@ -263,6 +263,7 @@ def test_targets_lists_and_explains(tmp_path: Path) -> None:
 def test_ops_says_where_each_runs(tmp_path: Path) -> None:
     ran = run("halo", "ops", folder=tmp_path)
     assert re.search(r"^matmul +MatMul +\d+ +contraction +tiles", ran.out, re.MULTILINE)
+    assert re.search(r"^com\.microsoft\.QLinearAdd +QLinearAdd +expanded", ran.out, re.MULTILINE)
     chosen = json.loads(run("halo", "ops", "softmax", "--json", folder=tmp_path).out)
     assert {entry["onnx"] for entry in chosen} >= {"Softmax", "LogSoftmax"}
     assert all("softmax" in f"{entry['op']} {entry['onnx']} {entry['family']}".lower() for entry in chosen)

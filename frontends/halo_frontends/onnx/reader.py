@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from halo_frontends.importer import DeclaredInput, Refusals, given_value, resolve_inputs
 from halo_frontends.onnx.attributes import declared_dims, read_dtype, read_type
 from halo_frontends.onnx.cut import cut
-from halo_frontends.onnx.expansions import expansion, refusal
+from halo_frontends.onnx.expansions import DOMAINS, expansion, refusal
 from halo_frontends.onnx.functions import (
     DEFAULT_DOMAIN,
     Functions,
@@ -28,7 +28,7 @@ from halo_frontends.onnx.tensors import TensorReader
 from halo_frontends.onnx.upgrade import RULES
 from halo_frontends.onnx.wire import ParsedModel, broken_text, parse_model
 from halo_py.errors import ModelError, UnsupportedError, Where
-from halo_py.frontend import ImportOptions, ModelFacts, Port
+from halo_py.frontend import ExpandedOp, ImportOptions, ModelFacts, Port
 from halo_py.ir.builder import GraphBuilder
 from halo_py.ir.graph import Graph, Value
 from halo_py.ir.op import REGISTRY
@@ -67,6 +67,10 @@ class OnnxFrontend:
         _check_model(parsed)
         with _text_checked(parsed):
             return _facts(parsed)
+
+    def expanded_operators(self) -> tuple[ExpandedOp, ...]:
+        """The operators of other domains that are written in terms of the IR's."""
+        return tuple(ExpandedOp(name, operator) for name, domain in DOMAINS.items() for operator in domain.operators())
 
     def load(self, path: Path, options: ImportOptions) -> Graph:
         """The file as a graph. Raises ModelError, UnsupportedError, UsageError."""
