@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from halo_py.errors import ModelError, UsageError, Where
-from halo_py.frontend import HEAD_BYTES, batch_symbol, load_model
-from halo_py.types import LinearDim, TensorType
+from halo_py.errors import ModelError, ShapeError, UsageError, Where
+from halo_py.frontend import HEAD_BYTES, batch_symbol, inspect_model, load_model
+from halo_py.types import LinearDim, TensorType, Type
 from odla.computation import Computation
 from odla.driver import drivers, import_options, owner
 from odla.handles import Executable, Inputs, Result, device
@@ -90,7 +90,14 @@ def _check_device(executable: Executable, wanted: str | None) -> None:
 
 def _dims_of_inputs(path: Path, inputs: Inputs, options: Mapping[str, Any]) -> dict[str, Any]:
     """Options that fix a model file's dynamic dimensions to those of the given inputs."""
-    graph = load_model(path, import_options(options, keep_symbolic=True))
+    result: dict[str, Any] = {}
+    try:
+        graph = load_model(path, import_options(options, keep_symbolic=True))
+    except ShapeError:
+        result = _shapes_not_stated(path, inputs, options)
+        if not result:
+            raise
+        graph = load_model(path, import_options({**options, **result}, keep_symbolic=True))
     found: dict[str, int] = {}
     for value, contents in _paired(graph, inputs):
         if not isinstance(value, TensorType) or value.shape is None or len(value.shape) != np.ndim(contents):
@@ -100,12 +107,28 @@ def _dims_of_inputs(path: Path, inputs: Inputs, options: Mapping[str, Any]) -> d
             if isinstance(dim, LinearDim):
                 found.setdefault(str(dim), size)
     batch = batch_symbol(graph)
-    result: dict[str, Any] = {}
     if batch is not None and batch in found and options.get("batch_size") is None:
         result["batch_size"] = found.pop(batch)
     if found:
         result["symbols"] = {**found, **(options.get("symbols") or {})}
     return result
+
+
+def _shapes_not_stated(path: Path, inputs: Inputs, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The option `shapes` with those of the given inputs for which a file states no rank (TorchScript's do not)."""
+    given: dict[str, tuple[int, ...]] = dict(options.get("shapes") or {})
+    ports = [port for port in inspect_model(path).inputs if port.name not in (options.get("values") or {})]
+    named = inputs if isinstance(inputs, Mapping) else dict(zip([port.name for port in ports], inputs, strict=False))
+    found = {
+        port.name: np.shape(named[port.name])
+        for port in ports
+        if port.name in named and port.name not in given and _is_open(port.type)
+    }
+    return {"shapes": {**found, **given}} if found else {}
+
+
+def _is_open(type: Type | None) -> bool:
+    return type is None or (isinstance(type, TensorType) and type.shape is None)
 
 
 def _paired(graph: Graph, inputs: Inputs):

@@ -10,18 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from halo_frontends.torchscript import syntax
-from halo_frontends.torchscript.emitter import Change, Level, scalar, undo
+from halo_frontends.torchscript.calls import RaisedError
+from halo_frontends.torchscript.emitter import Change, Level, undo
+from halo_frontends.torchscript.loops import Loop
 from halo_frontends.torchscript.maker import is_number
-from halo_frontends.torchscript.merging import Flat, flatten, general_type, rebuild
+from halo_frontends.torchscript.merging import Flat, flatten, leaf_dtype, rebuild
 from halo_frontends.torchscript.names import names_assigned, names_read, returns
 from halo_frontends.torchscript.objects import StoredTensor
-from halo_frontends.torchscript.promotion import number_dtype
 from halo_frontends.torchscript.values import Item, Scalar, Tensor, Undefined
 from halo_py.ir.graph import Value
-from halo_py.types import DType, TensorType, Type
+from halo_py.types import DType, Type
 
 if TYPE_CHECKING:
     from halo_frontends.torchscript.interpreter import Frame, Interpreter, Returned
@@ -74,8 +73,6 @@ class Control:
 
     def _branch(self, frame: Frame, body: Sequence[syntax.Statement]) -> _Branch | None:
         """A branch in a graph of its own; None if it raises."""
-        from halo_frontends.torchscript.interpreter import RaisedError
-
         emitter = self.interpreter.maker.emitter
         inside = replace(frame, variables=dict(frame.variables))
         with emitter.nested(emitter.name or "branch") as level, emitter.journal() as changes:
@@ -207,7 +204,7 @@ class Control:
         types: dict[int, Type] = {}
         known: dict[object, Change] = {}
         for _ in range(_MOST_ROUNDS):
-            built = _Loop(self.interpreter, frame, carried, types, known).build(body, test, targets)
+            built = Loop(self.interpreter, frame, carried, types, known).build(body, test, targets)
             if built.more:
                 carried, types = [*carried, *built.more], {}
                 continue
@@ -234,7 +231,7 @@ def _agree(left: Flat, right: Flat) -> list[DType] | str | None:
             return None
         dtypes: list[DType] = []
         for a, b in zip(left.leaves, right.leaves, strict=True):
-            first, second = _leaf_dtype(a), _leaf_dtype(b)
+            first, second = leaf_dtype(a), leaf_dtype(b)
             if first is not second and not (is_number(a) and is_number(b)):
                 return f"its branches make it {first.text} and {second.text}"
             dtypes.append(first if first is second else DType.FLOAT32)
@@ -254,159 +251,9 @@ def _is_same(left: Item, right: Item) -> bool:
     )
 
 
-def _leaf_dtype(leaf: Item) -> DType:
-    if is_number(leaf):
-        return number_dtype(leaf)
-    if isinstance(leaf, StoredTensor):
-        return leaf.dtype
-    assert isinstance(leaf, Tensor)
-    assert isinstance(leaf.value.type, TensorType)
-    return leaf.value.type.dtype
-
-
 def _rebuilt(agreed: list[DType] | str | None, flat: Flat, items: tuple[Item, ...], results: Sequence[Value]) -> Item:
     if agreed is None:
         return items[0]
     if isinstance(agreed, str):
         return Undefined(agreed)
     return rebuild(flat, results)
-
-
-class _Loop:
-    """One attempt to build a loop: which things are carried, and with which types."""
-
-    def __init__(
-        self,
-        interpreter: Interpreter,
-        frame: Frame,
-        carried: list[object],
-        types: dict[int, Type],
-        known: dict[object, Change],
-    ) -> None:
-        self._interpreter = interpreter
-        self._maker = interpreter.maker
-        self._emitter = interpreter.maker.emitter
-        self._frame = frame
-        self._keys = carried
-        self._types = types
-        self.more: list[object] = []
-        """Things that the body changes and that must be carried too."""
-        self._known_changes = known
-        """How to read and set what earlier attempts found changed."""
-
-    def build(
-        self, body: Sequence[syntax.Statement], test: syntax.Expression | None, targets: Sequence[syntax.Expression]
-    ) -> _Loop:
-        """Interpret the body once, on inputs of a nested graph."""
-        emitter = self._emitter
-        self._before = [flatten(self._initial(key)) for key in self._keys]
-        leaves = [leaf for flat in self._before for leaf in flat.leaves]
-        self._start = [self._as_value(leaf) for leaf in leaves]
-        inside = replace(self._frame, variables=dict(self._frame.variables))
-        with emitter.nested("loop") as level, emitter.journal() as changes:
-            try:
-                trip = emitter.input("trip", TensorType(DType.INT64, ()))
-                going = emitter.input("going", TensorType(DType.BOOL, ()))
-                self._inputs = [
-                    emitter.input(f"carried_{number}", self._types.get(number, value.type))
-                    for number, value in enumerate(self._start)
-                ]
-                self._enter(inside)
-                if targets:
-                    self._interpreter.bind(inside, targets[0], scalar(trip, DType.INT64))
-                self._interpreter.block(inside, body)
-                on = self._going(inside, test, going)
-                self._level, self._outputs = level, [on, *self._leave(inside, changes)]
-            finally:
-                undo(changes)
-        return self
-
-    def _initial(self, key: object) -> Item:
-        if isinstance(key, str):
-            return self._frame.variables[key]
-        if isinstance(key, Tensor):
-            return key
-        change = self._known_changes[key]
-        return change.get()
-
-    def _as_value(self, leaf: Item) -> Value:
-        if is_number(leaf):
-            return self._maker.number(leaf, number_dtype(leaf))
-        if isinstance(leaf, StoredTensor):
-            leaf = self._emitter.stored(leaf, "constant")
-        assert isinstance(leaf, Tensor)
-        return self._emitter.local(self._emitter.read(leaf))
-
-    def _enter(self, inside: Frame) -> None:
-        """Give everything carried the value that it has in the body."""
-        for key, item in zip(self._keys, self._rebuilt(self._inputs), strict=True):
-            self._assign(inside, key, item)
-
-    def _rebuilt(self, values: Sequence[Value]) -> list[Item]:
-        found: list[Item] = []
-        position = 0
-        for flat in self._before:
-            found.append(rebuild(flat, values[position : position + len(flat.leaves)]))
-            position += len(flat.leaves)
-        return found
-
-    def _assign(self, frame: Frame, key: object, item: Item) -> None:
-        if isinstance(key, str):
-            frame.variables[key] = item
-        elif isinstance(key, Tensor):
-            assert isinstance(item, Tensor)
-            self._emitter.write(key, item.value)
-        else:
-            change = self._known_changes[key]
-            self._emitter.change(key, change.get(), change.get, change.set, item)
-
-    def _going(self, inside: Frame, test: syntax.Expression | None, going: Value) -> Value:
-        """Whether there is another iteration."""
-        if test is None:
-            return self._maker.op("Identity", going)
-        found = self._interpreter.truth(self._interpreter.evaluate(inside, test))
-        return self._maker.op("Identity", self._emitter.local(self._maker.number(found, DType.BOOL)))
-
-    def _leave(self, inside: Frame, changes: Sequence[Change]) -> list[Value]:
-        """The carried values at the end of the body."""
-        last = {
-            change.key: change for change in changes if not isinstance(change.key, Tensor) or change.key.base is None
-        }
-        self.more = [key for key in last if key not in self._keys]
-        self._known_changes.update({key: last[key] for key in self.more})
-        outputs: list[Value] = []
-        for key, flat in zip(self._keys, self._before, strict=True):
-            item = (
-                inside.variables[key] if isinstance(key, str) else key if isinstance(key, Tensor) else last[key].get()
-            )
-            now = flatten(item)
-            if now.key != flat.key or len(now.leaves) != len(flat.leaves):
-                self._interpreter.refuse(f"{key!r} is another kind of thing after an iteration of a loop on data")
-            for leaf, first in zip(now.leaves, flat.leaves, strict=True):
-                dtype = _leaf_dtype(first)
-                value = self._emitter.local(self._maker.cast(self._as_value(leaf), dtype))
-                outputs.append(self._maker.op("Identity", value))
-        return outputs
-
-    def changed_types(self) -> dict[int, Type]:
-        """Carried values that leave the body with another shape than they enter it with, and a type for both."""
-        found: dict[int, Type] = {}
-        for number, (value, output) in enumerate(zip(self._inputs, self._outputs[1:], strict=True)):
-            merged = general_type(value.type, output.type, f"{self._emitter.name}_{number}")
-            if merged != value.type:
-                found[number] = merged
-        return found
-
-    def finish(self, condition: Scalar | None, trips: Scalar | None) -> None:
-        """Add the node, and give everything carried its results."""
-        emitter = self._emitter
-        captured = emitter.captures(self._level)
-        body = emitter.body(self._level, self._outputs, captured)
-        first = emitter.constant(np.asarray(True)) if condition is None else condition.value
-        operands = [None if trips is None else trips.value, first, *self._start, *captured]
-        count = len(self._start)
-        results: tuple[Value, ...] = ()
-        if count:
-            results = emitter.add("Loop", operands, count, (body,), captured=len(captured))
-        for key, item in zip(self._keys, self._rebuilt(results), strict=True):
-            self._assign(self._frame, key, item)

@@ -6,18 +6,18 @@ adds nodes. Conditions and loops that are known are taken and unrolled; `control
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from halo_frontends.torchscript import containers, numbers, syntax
+from halo_frontends.torchscript.calls import Calls
 from halo_frontends.torchscript.control import Control
 from halo_frontends.torchscript.maker import Maker
-from halo_frontends.torchscript.objects import Device, EnumMember, ScriptObject, StoredTensor, objects_of
-from halo_frontends.torchscript.operators import Operators, wrap
-from halo_frontends.torchscript.type_tests import is_instance
+from halo_frontends.torchscript.objects import EnumMember, ScriptObject, StoredTensor, objects_of
+from halo_frontends.torchscript.operators import wrap
 from halo_frontends.torchscript.values import FunctionName, Item, NamedItems, Scalar, Tensor, Undefined
-from halo_py.errors import HaloError, ModelError, UnsupportedError
+from halo_py.errors import UnsupportedError
 
 if TYPE_CHECKING:
     from halo_frontends.torchscript.library import Library
@@ -54,24 +54,17 @@ class Returned:
 
 
 @dataclass(slots=True)
-class RaisedError(Exception):
-    """The program raises an exception of its own."""
-
-    message: str
-
-
-@dataclass(slots=True)
 class Interpreter:
     """Interprets one file's code. `constants` are what `CONSTANTS.c0`, ... stand for."""
 
     library: Library
     constants: Sequence[Item]
     maker: Maker
-    operators: Operators = field(init=False)
+    calls: Calls = field(init=False)
     control: Control = field(init=False)
 
     def __post_init__(self) -> None:
-        self.operators = Operators(self.maker)
+        self.calls = Calls(self)
         self.control = Control(self)
 
     # -- calls ----------------------------------------------------------------------------------------------------
@@ -136,7 +129,7 @@ class Interpreter:
                 case syntax.Pass() | syntax.Class():
                     pass
                 case syntax.Function():
-                    raise self._unsupported("functions inside of functions")
+                    raise self.unsupported("functions inside of functions")
         return None
 
     def _assign(self, frame: Frame, statement: syntax.Assign) -> None:
@@ -158,7 +151,7 @@ class Interpreter:
             return
         if isinstance(target, (syntax.Name, syntax.Attribute)):
             if isinstance(target, syntax.Name):
-                owner, name = self._parts(frame, target.parts[:-1]), target.parts[-1]
+                owner, name = self.look_up(frame, target.parts[:-1]), target.parts[-1]
             else:
                 owner, name = self.evaluate(frame, target.base), target.name
             if not isinstance(owner, ScriptObject):
@@ -169,7 +162,7 @@ class Interpreter:
             owner, index = self.evaluate(frame, target.base), self.evaluate(frame, target.index)
             containers.set_item(self.maker, owner, index, value)
             return
-        raise self._unsupported("an assignment to an expression")
+        raise self.unsupported("an assignment to an expression")
 
     def set_attribute(self, owner: ScriptObject, name: str, value: Item) -> None:
         """Set an attribute of an object; it holds for what is interpreted afterwards."""
@@ -227,7 +220,7 @@ class Interpreter:
             return None
         known = containers.items_of(items)
         if known is None or len(known) > _MOST_ITEMS:
-            raise self._unsupported(f"line {statement.line}: a loop over {type(items).__name__}")
+            raise self.unsupported(f"line {statement.line}: a loop over {type(items).__name__}")
         for item in known:
             if len(statement.targets) == 1:
                 self.bind(frame, statement.targets[0], item)
@@ -252,13 +245,13 @@ class Interpreter:
         """What an expression stands for."""
         match expression:
             case syntax.Name():
-                return self._parts(frame, expression.parts)
+                return self.look_up(frame, expression.parts)
             case syntax.Literal():
                 return expression.value
             case syntax.Call():
-                return self._call(frame, expression)
+                return self.calls.call(frame, expression)
             case syntax.Attribute():
-                return self._attribute(self.evaluate(frame, expression.base), expression.name)
+                return self.attribute(self.evaluate(frame, expression.base), expression.name)
             case syntax.Subscript():
                 return containers.get_item(
                     self.maker, self.evaluate(frame, expression.base), self.evaluate(frame, expression.index)
@@ -272,14 +265,15 @@ class Interpreter:
             case syntax.Negative():
                 return numbers.negative(self.maker, self.evaluate(frame, expression.operand))
 
-    def _parts(self, frame: Frame, parts: tuple[str, ...]) -> Item:
+    def look_up(self, frame: Frame, parts: tuple[str, ...]) -> Item:
+        """What a dotted name stands for. Raises ModelError for one that has no meaning."""
         first = parts[0]
         if first in frame.variables:
             found = frame.variables[first]
             if isinstance(found, Undefined):
-                raise self._unsupported(f"{first!r} is read, and {found.reason}")
+                raise self.unsupported(f"{first!r} is read, and {found.reason}")
             for name in parts[1:]:
-                found = self._attribute(found, name)
+                found = self.attribute(found, name)
             return found
         if len(parts) == 1:
             if first in _NAMED:
@@ -306,7 +300,8 @@ class Interpreter:
             return EnumMember(".".join(parts[:-1]), value.value if isinstance(value, syntax.Literal) else None)
         return FunctionName(".".join(parts))
 
-    def _attribute(self, owner: Item, name: str) -> Item:
+    def attribute(self, owner: Item, name: str) -> Item:
+        """`owner.name`. Raises ModelError if there is none."""
         if isinstance(owner, ScriptObject):
             if name in owner.attributes:
                 found = owner.attributes[name]
@@ -329,107 +324,6 @@ class Interpreter:
             raise self.maker.wrong(f"{owner.class_name} has no attribute {name!r}")
         return self.evaluate(Frame(_NO_FUNCTION, {}, "", 0), value)
 
-    # -- calls in expressions -------------------------------------------------------------------------------------
-
-    def _call(self, frame: Frame, call: syntax.Call) -> Item:
-        function = call.function
-        if isinstance(function, syntax.Name):
-            first = function.parts[0]
-            if first not in frame.variables:
-                if first == "torch":
-                    return self._operator(frame, call, "::".join(("aten", ".".join(function.parts[1:]))))
-                if first == "ops":
-                    return self._operator(frame, call, "::".join((".".join(function.parts[1:-1]), function.parts[-1])))
-                if len(function.parts) == 1:
-                    return self._builtin(frame, call, first)
-                if first == "__torch__":
-                    return self._call_global(frame, call, function.text)
-            if len(function.parts) > 1:
-                owner = self._parts(frame, function.parts[:-1])
-                return self._call_method(frame, call, owner, function.parts[-1])
-            target = frame.variables[first]
-        elif isinstance(function, syntax.Attribute):
-            return self._call_method(frame, call, self.evaluate(frame, function.base), function.name)
-        else:
-            target = self.evaluate(frame, function)
-        if isinstance(target, FunctionName):
-            return self._call_global(frame, call, target.name)
-        raise self.maker.wrong(f"line {call.line}: calls {type(target).__name__}")
-
-    def _given(self, frame: Frame, call: syntax.Call) -> tuple[list[Item], dict[str, Item]]:
-        arguments = [self.evaluate(frame, item) for item in call.arguments]
-        return arguments, {name: self.evaluate(frame, item) for name, item in call.keywords}
-
-    def _call_method(self, frame: Frame, call: syntax.Call, owner: Item, name: str) -> Item:
-        arguments, named = self._given(frame, call)
-        if not isinstance(owner, ScriptObject):
-            raise self._unsupported(f"line {call.line}: the method {name!r} of {type(owner).__name__}")
-        if name == "__init__" and self.library.method(owner.class_name, name) is None:
-            return None
-        return self.method(owner, name, arguments, frame.depth + 1, **named)
-
-    def _call_global(self, frame: Frame, call: syntax.Call, name: str) -> Item:
-        owner, _, last = name.rpartition(".")
-        if last == "__new__":
-            return ScriptObject(owner)
-        arguments, named = self._given(frame, call)
-        function = self.library.find_function(name)
-        if function is not None:
-            return self.function(function, arguments, named, frame.path, frame.depth + 1)
-        found = self.library.find_class(name)
-        if found is None:
-            raise self.maker.wrong(f"line {call.line}: there is no function {name}")
-        if "NamedTuple" in found.bases:
-            return NamedItems(name, tuple(found.fields), tuple(arguments))
-        instance = ScriptObject(name)
-        self.method(instance, "__init__", arguments, frame.depth + 1, **named)
-        return instance
-
-    def _operator(self, frame: Frame, call: syntax.Call, name: str) -> Item:
-        arguments, named = self._given(frame, call)
-        with self.maker.emitter.at(frame.path, name):
-            if name == "prim::RaiseException":
-                raise RaisedError(str(arguments[0]) if arguments else "")
-            return self._apply(name, arguments, named)
-
-    def _apply(self, name: str, arguments: list[Item], named: dict[str, Item]) -> Item:
-        """An op on lists and texts, on numbers, or on tensors. Raises HaloError."""
-        try:
-            for find in (containers.find, numbers.find):
-                function: Callable[..., Item] | None = find(name, arguments)
-                if function is not None:
-                    return function(self.maker, *arguments, **named)
-            return self.operators.apply(name, arguments, named)
-        except (HaloError, RaisedError, RecursionError):
-            raise
-        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, AssertionError) as error:
-            raise ModelError(f"cannot be read: {error}", self.maker.emitter.where) from error
-
-    def _builtin(self, frame: Frame, call: syntax.Call, name: str) -> Item:
-        """A function of the language itself."""
-        given = call.arguments
-        match name:
-            case "annotate" | "unchecked_cast":
-                return self.evaluate(frame, given[1])
-            case "uninitialized":
-                return Undefined("no path that leads here gives it a value")
-            case "isinstance":
-                return is_instance(self.evaluate(frame, given[0]), given[1])
-            case "print":
-                return None
-            case "getattr":
-                owner = self.evaluate(frame, given[0])
-                return self._attribute(owner, str(self.evaluate(frame, given[1])))
-            case "hasattr":
-                owner = self.evaluate(frame, given[0])
-                return isinstance(owner, ScriptObject) and str(self.evaluate(frame, given[1])) in owner.attributes
-            case "unchecked_unwrap_optional":
-                return self.evaluate(frame, given[0])
-            case "fork":
-                raise self._unsupported("parallel parts (fork)")
-            case _:
-                return self._operator(frame, call, f"python::{name}")
-
     # -- truth ----------------------------------------------------------------------------------------------------
 
     def truth(self, item: Item) -> bool | Scalar:
@@ -440,7 +334,8 @@ class Interpreter:
             return item if item.kind == "bool" else numbers.to_bool(self.maker, item)
         return bool(item)
 
-    def _unsupported(self, what: str) -> UnsupportedError:
+    def unsupported(self, what: str) -> UnsupportedError:
+        """An error that says what is not supported."""
         return self.maker.unsupported(f"{what} is not supported" if " is " not in what else what)
 
     def refuse(self, message: str) -> NoReturn:
@@ -449,5 +344,3 @@ class Interpreter:
 
 
 _NO_FUNCTION = syntax.Function("", (), None, (), 0)
-
-__all__ = ["Device", "Frame", "Interpreter", "RaisedError", "Returned"]

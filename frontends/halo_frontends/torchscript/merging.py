@@ -12,7 +12,7 @@ from halo_frontends.torchscript.objects import StoredTensor
 from halo_frontends.torchscript.promotion import number_dtype
 from halo_frontends.torchscript.values import Item, NamedItems, Tensor
 from halo_py.ir.graph import Value
-from halo_py.types import SequenceType, TensorType, Type, symbol
+from halo_py.types import DType, SequenceType, TensorType, Type, symbol
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +93,14 @@ def general_type(old: Type, new: Type, label: str) -> Type:
             for number, (a, b) in enumerate(zip(old.shape, new.shape, strict=True))
         ),
     )
+
+
+def leaf_dtype(leaf: Item) -> DType:
+    """The element type of a leaf."""
+    if is_number(leaf):
+        return number_dtype(leaf)
+    if isinstance(leaf, StoredTensor):
+        return leaf.dtype
+    assert isinstance(leaf, Tensor)
+    assert isinstance(leaf.value.type, TensorType)
+    return leaf.value.type.dtype

@@ -13,8 +13,9 @@ import numpy as np
 from halo_frontends.torchscript import syntax
 from halo_frontends.torchscript.archive import Archive
 from halo_frontends.torchscript.builders import read_record
+from halo_frontends.torchscript.calls import RaisedError
 from halo_frontends.torchscript.emitter import Emitter
-from halo_frontends.torchscript.interpreter import Frame, Interpreter, RaisedError
+from halo_frontends.torchscript.interpreter import Frame, Interpreter
 from halo_frontends.torchscript.library import Library
 from halo_frontends.torchscript.maker import Maker
 from halo_frontends.torchscript.needs import NeedsIntegersError

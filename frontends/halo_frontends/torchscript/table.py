@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FAMILIES = (
     "pointwise",
+    "functions",
     "activations",
     "comparison",
     "linear",
@@ -28,10 +29,12 @@ FAMILIES = (
     "pooling",
     "normalization",
     "views",
+    "picking",
     "joining",
     "indexing",
     "scattering",
     "reduction",
+    "norms",
     "ordering",
     "creation",
     "casting",

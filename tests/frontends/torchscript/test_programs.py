@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import odla
-from halo_py.errors import UsageError
+from halo_py.errors import ShapeError, UsageError
 from halo_py.evaluate import evaluate_graph
 from halo_py.frontend import ImportOptions, inspect_model, load_model
 from halo_py.ir.graph import Graph
@@ -164,3 +164,14 @@ def test_weights_are_mapped_not_copied() -> None:
         assert not array.flags.writeable
         with pytest.raises(ValueError, match="read-only"):
             np.copyto(array, 0)
+
+
+@pytest.mark.slow
+def test_given_inputs_say_what_the_file_does_not() -> None:
+    made = program("programs", "choices")
+
+    result = odla.execute(made.path, made.inputs())
+
+    assert difference(result["output"], made.outputs()[0]) is None
+    with pytest.raises(ShapeError, match="add --shape x="):
+        load_model(made.path)

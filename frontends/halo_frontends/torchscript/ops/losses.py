@@ -223,7 +223,7 @@ def triplet_margin_loss(
     swap: bool = False,
     reduction: int = 1,
 ) -> Value:
-    from halo_frontends.torchscript.ops.reduction import pairwise_distance
+    from halo_frontends.torchscript.ops.norms import pairwise_distance
 
     near, far = pairwise_distance(m, anchor, positive, p, eps), pairwise_distance(m, anchor, negative, p, eps)
     if swap:

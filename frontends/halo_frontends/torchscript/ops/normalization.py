@@ -167,7 +167,7 @@ def local_response_norm(
 
 @aten("normalize")
 def normalize(m: Maker, input: Value, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Value:
-    from halo_frontends.torchscript.ops.reduction import norm_over
+    from halo_frontends.torchscript.ops.norms import norm_over
 
     length = norm_over(m, input, p, [m.axis(dim, m.rank(input))], True)
     return m.op("Div", input, m.op("Max", length, constant_like(m, length, eps)))

@@ -213,7 +213,7 @@ def slice_scatter(
 
 @aten("diagonal_scatter")
 def diagonal_scatter(m: Maker, input: Value, src: Value, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Value:
-    from halo_frontends.torchscript.ops.views import diagonal
+    from halo_frontends.torchscript.ops.picking import diagonal
 
     return _written(m, input, src, lambda tensor: diagonal(m, tensor, offset, dim1, dim2))
 
