@@ -38,8 +38,8 @@ def _no_symbols() -> Mapping[str, int]:
 class ImportOptions:
     """What the user says about a model's open questions.
 
-    `shapes` fixes inputs, `values` turns inputs into constants, `symbols` fixes named dimensions, `batch_size` fixes the
-    leading dynamic dimension. `inputs` and `outputs` name values between which the model is cut (none: its own),
+    `shapes` fixes inputs, `values` turns inputs into constants, `symbols` fixes named dimensions, `batch_size` the
+    leading dynamic one. `inputs` and `outputs` name values between which the model is cut (none: its own),
     `format` the frontend that reads the file (None: told from its content). With `keep_symbolic` the dimensions that
     stay unknown are kept as symbols; without it they are a ShapeError.
     """
