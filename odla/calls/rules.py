@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 _PLAIN = {
     "abs": "Abs", "acos": "ACos", "acosh": "ACosh", "asin": "ASin", "asinh": "ASinh", "atan": "ATan",
     "atanh": "ATanh", "ceil": "Ceil", "cos": "Cos", "cosh": "Cosh", "erf": "Erf", "exp": "Exp", "floor": "Floor",
-    "log": "Log", "neg": "Neg", "not": "Not", "reciprocal": "Reciprocal", "round": "Round", "sign": "Sign",
+    "log": "Log", "neg": "Neg", "not": "Not", "reciprocal": "Reciprocal", "sign": "Sign",
     "sin": "Sin", "sinh": "Sinh", "sqrt": "Sqrt", "tan": "Tan", "tanh": "Tanh", "relu": "Relu",
     "sigmoid": "Sigmoid", "softplus": "Softplus", "softsign": "Softsign", "is_nan": "IsNaN",
     "add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "pow": "Pow", "and": "And", "or": "Or", "xor": "Xor",
