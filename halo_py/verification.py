@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +16,8 @@ from halo_py.types import DType
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from halo_py.ir.graph import Graph, Value
+
     Array = NDArray[np.generic]
 
 Precision = Literal["fp32", "fp16", "mixed"]
@@ -26,6 +28,10 @@ BASELINE_FACTOR = 4.0
 """In fp16 and mixed an output may be off by this many times what plain NumPy with fp16 storage is off."""
 RANGE_SHARE = 0.02
 """... and by at most this share of the output's range."""
+NUDGE = 2.0**-18
+"""Share of itself by which a constant is moved to see what rounding does: about what float32 sums round."""
+BOUNDARY_FACTOR = 2.0
+"""Where a model quantises while it runs, an output may be off by this many times what steps at boundaries do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +61,21 @@ class Comparison:
         return f"{self.name}: {verdict}, largest error {self.largest_error:.3g} (allowed {self.allowed:.3g})"
 
 
-def compare(name: str, found: Array, judged: Array, precision: Precision, baseline: Array | None = None) -> Comparison:
+def compare(
+    name: str,
+    found: Array,
+    judged: Array,
+    precision: Precision,
+    baseline: Array | None = None,
+    moved: NDArray[Any] | None = None,
+) -> Comparison:
     """Compare one output. `baseline` is the plain NumPy fp16 run's, used in fp16 and mixed.
 
-    fp32: |error| <= 1e-4 + 1e-3 |r|. fp16, mixed: |error| <= 4 x the baseline's largest error, and <= 2 % of the range.
-    Integers, booleans and strings must be equal in fp32; in fp16 and mixed they are what rounded values decided, so
-    at most 4 x as many elements may differ as in the baseline.
+    fp32: |error| <= 1e-4 + 1e-3 |r|. For a model that quantises while it runs, `moved` is how far each element moves
+    when a number at a rounding boundary falls on its other side; 2 x the furthest is added. fp16, mixed: |error| <= 4 x
+    the baseline's largest error, and <= 2 % of the range. Integers, booleans and strings must be equal in fp32 (but for
+    as many as moved, twice); in fp16 and mixed they are what rounded values decided, so at most 4 x as many elements
+    may differ as in the baseline.
     """
     if found.shape != judged.shape:
         return _different(name, f"in shape: {found.shape}, not {judged.shape}", judged)
@@ -68,8 +83,9 @@ def compare(name: str, found: Array, judged: Array, precision: Precision, baseli
         return Comparison(name, True, 0.0, 0.0, (), 0)
     if not _is_real_valued(judged):
         wrong = _count_different(found, judged)
-        compared = None if precision == "fp32" else baseline
-        allowed = 0.0 if compared is None else BASELINE_FACTOR * _count_different(compared, judged)
+        allowed = 0.0 if moved is None else float(np.count_nonzero(moved)) * BOUNDARY_FACTOR
+        if precision != "fp32" and baseline is not None:
+            allowed = BASELINE_FACTOR * _count_different(baseline, judged)
         reason = f"in {wrong} elements" if wrong > allowed else ""
         return Comparison(name, not reason, float(wrong), allowed, (), judged.size, reason)
     found, judged = _widened(found), _widened(judged)
@@ -81,7 +97,8 @@ def compare(name: str, found: Array, judged: Array, precision: Precision, baseli
     error = _error(found, judged)
     off = None if precision == "fp32" or baseline is None else _baseline_error(baseline, judged, finite)
     if precision == "fp32":
-        allowed = ABSOLUTE_TOLERANCE + RELATIVE_TOLERANCE * np.where(finite, np.abs(judged), 0.0)
+        steps = 0.0 if moved is None else BOUNDARY_FACTOR * float(moved.max(initial=0))
+        allowed = ABSOLUTE_TOLERANCE + steps + RELATIVE_TOLERANCE * np.where(finite, np.abs(judged), 0.0)
     else:
         allowed = np.full(judged.shape, _half_allowance(judged, finite, off))
     at = np.unravel_index(int(np.argmax(error - allowed)), judged.shape)
@@ -128,6 +145,24 @@ def _half_allowance(judged: NDArray[Any], finite: NDArray[np.bool_], baseline_er
     spread = float(np.abs(values.max() - values.min()))
     bound = RANGE_SHARE * (spread or float(np.abs(values).max()))
     return bound if baseline_error is None else min(bound, BASELINE_FACTOR * baseline_error)
+
+
+def quantises(graph: Graph) -> bool:
+    """Whether the graph rounds what it computes to integers with a scale."""
+    families = {"quantization", "quantized", "quantized_recurrent"}
+    return any(node.op.declaration.family in families and node.op.kind != "dequantize_linear" for node in graph.walk())
+
+
+def nudged(graph: Graph, seed: int) -> Graph:
+    """The graph with every float32 constant moved by up to `NUDGE` of itself."""
+    random = np.random.default_rng(seed)
+    moved: dict[Value, Array] = {}
+    for value, contents in graph.constants.items():
+        if contents.dtype == np.float32:
+            numbers = np.asarray(contents, np.float64) * (1 + NUDGE * random.uniform(-1, 1, contents.shape))
+            kept = np.where(np.abs(numbers) < np.finfo(np.float32).max, numbers, np.asarray(contents, np.float64))
+            moved[value] = kept.astype(np.float32)
+    return replace(graph, constants={**graph.constants, **moved})
 
 
 class OnnxRuntimeJudge:

@@ -10,8 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
+import halo_py
+from halo_py.cli.verify import boundary_effect
 from halo_py.errors import VerificationError
-from halo_py.verification import OnnxRuntimeJudge, compare
+from halo_py.frontend import load_model
+from halo_py.ir.builder import GraphBuilder
+from halo_py.ir.pattern import onnx_op
+from halo_py.verification import OnnxRuntimeJudge, compare, quantises
 
 JUDGED = np.array([[0.0, 1.0], [-100.0, 3.0]], np.float32)
 
@@ -108,3 +113,37 @@ def test_the_judge_runs_groups_of_the_size_that_the_file_accepts(batch: int | st
 def test_a_file_that_onnx_runtime_cannot_run_is_said(tmp_path: Path) -> None:
     with pytest.raises(VerificationError, match="cannot run the file, so nothing can be compared"):
         OnnxRuntimeJudge(_write_model(tmp_path / "m.onnx", 2, "Frobnicate"))
+
+
+def test_what_steps_at_rounding_boundaries_do_is_added() -> None:
+    found = JUDGED + np.float32(0.3)
+    assert not compare("y", found, JUDGED, "fp32", moved=np.full(JUDGED.shape, 0.1)).equal
+    assert compare("y", found, JUDGED, "fp32", moved=np.asarray([[0.0, 0.2], [0.0, 0.0]])).equal
+    counts, one = np.arange(4), np.asarray([0, 1, 0, 0])
+    assert not compare("n", counts + 1, counts, "fp32", moved=one).equal
+    assert compare("n", counts + one, counts, "fp32", moved=one).equal
+
+
+def test_a_number_at_a_rounding_boundary_moves_by_one_step(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Mul", ["x", "c"], ["m"]),
+        helper.make_node("QuantizeLinear", ["m", "s"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "s"], ["y"]),
+    ]
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [2]) for name in ("x", "y"))
+    constants = [helper.make_tensor(name, TensorProto.FLOAT, [], [value]) for name, value in (("c", 1.0), ("s", 0.25))]
+    graph = helper.make_graph(nodes, "g", [x], [y], constants)
+    path = tmp_path / "m.onnx"
+    path.write_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString())
+    imported = load_model(path)
+    assert quantises(imported)
+    moved = boundary_effect(
+        halo_py.compile(path, target="ipu-tiny"), imported, {"x": np.asarray([2.625, 2.5], np.float32)}
+    )
+    np.testing.assert_allclose(np.asarray(moved["y"], np.float64), [0.25, 0.0], atol=1e-4)
+
+
+def test_models_that_only_hold_quantised_weights_do_not_quantise() -> None:
+    builder = GraphBuilder("weights")
+    fields, scale = builder.constant(np.arange(4, dtype=np.int8)), builder.constant(np.asarray(0.5, np.float32))
+    assert not quantises(builder.finish(builder.add(onnx_op("DequantizeLinear"), [fields, scale])))
