@@ -1,6 +1,7 @@
 """ONNX's whole backend suite on one of our devices: what passes, and what of it ran on tiles.
 
-    python -m benchmarks.onnx_suite [--device cpu] [--mode whole|tiled] [--jobs N] [--match REGEX] [--output FILE]
+    python -m benchmarks.onnx_suite [--device cpu] [--mode whole|tiled] [--jobs N] [--match REGEX] [--record]
+        [--output FILE]
 
 Prints a table by kind, every case that does not pass, and for a tiled machine where the operators of the cases ran;
 `--output` also writes one JSON line for each case. A case that crashes or hangs is one line, not the end.
@@ -22,6 +23,7 @@ from pebble import ProcessExpired, ProcessPool
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.operator_table import record
 from halo_py.archive import write_text_atomically
 from tests.onnx_suite.cases import KINDS, RANDOM, all_cases
 from tests.onnx_suite.run import Outcome, run_case
@@ -78,6 +80,7 @@ def _placed(outcomes: Sequence[Outcome], console: Console) -> None:
 @click.option("--match", default="", help="Only cases whose name has this regular expression.")
 @click.option("--jobs", default=2, show_default=True, help="Processes.")
 @click.option("--limit-seconds", default=120.0, show_default=True, help="Longest time of a case.")
+@click.option("--record", "keeps", is_flag=True, help="Keep the results for the documentation's table of operators.")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to write JSON lines.")
 def main(
     device: str,
@@ -86,6 +89,7 @@ def main(
     match: str,
     jobs: int,
     limit_seconds: float,
+    keeps: bool,
     output: Path | None,
 ) -> None:
     """Run ONNX's backend suite on a device."""
@@ -99,6 +103,8 @@ def main(
             note = " (random by design)" if outcome.name in RANDOM else ""
             console.print(f"{outcome.status} {outcome.name}{note}: {outcome.message}", markup=False, soft_wrap=True)
     _placed(outcomes, console)
+    if keeps:
+        record(outcomes, device)
     if output is not None:
         write_text_atomically(output, "".join(f"{json.dumps(asdict(outcome))}\n" for outcome in outcomes))
 

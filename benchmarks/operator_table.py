@@ -12,14 +12,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import onnx
 
+from halo_frontends.emitter import Emitter
 from halo_frontends.mentions import operators_mentioned
+from halo_frontends.onnx.expansions import DOMAINS
+from halo_frontends.onnx.schemas import standard_functions
+from halo_frontends.tflite.mappings import load_mappings
+from halo_frontends.tflite.operation import MAPPINGS
+from halo_frontends.torchscript.maker import Maker
+from halo_frontends.torchscript.table import table as aten_table
 from halo_py.archive import write_text_atomically
+from halo_py.autodiff import has_gradient
 from halo_py.ir.op import REGISTRY, Op
 from halo_py.ops import load_ops
 from halo_py.report.model import ON_TILES, runs_on
@@ -119,7 +126,7 @@ def _rows() -> dict[str, Row]:
         declaration = cls.declaration
         if declaration.onnx is not None:
             name = _full(declaration.domain, declaration.onnx)
-            rows[name] = Row(declaration.since, _tiles(cls), _has_gradient(cls), declaration.odla)
+            rows[name] = Row(declaration.since, _tiles(cls), has_gradient(cls), declaration.odla)
     for name, since in _expanded():
         rows.setdefault(name, Row(since, "expanded"))
     for form, mapped in _foreign():
@@ -139,27 +146,22 @@ def _tiles(cls: type[Op]) -> str:
     return "native" if where == ON_TILES else where
 
 
-def _has_gradient(cls: type[Op]) -> bool:
-    return bool(import_module("halo_py.autodiff").has_gradient(cls))
-
-
 def _expanded() -> list[tuple[str, int | None]]:
     """Operators that importing turns into others: by a rule of ours or by the standard's own function body."""
-    domains = import_module("halo_frontends.onnx.domains")
-    found = [(name, None) for name in domains.expanded_operators()]
-    for schema in onnx.defs.get_all_schemas():
-        if schema.has_function or schema.has_context_dependent_function:
-            found.append((_full(schema.domain, schema.name), schema.since_version))
-    return found
+    found: list[tuple[str, int | None]] = [
+        (_full(domain.name, operator), None) for domain in DOMAINS.values() for operator in domain.operators()
+    ]
+    return [*found, *((_full(domain, operator), since) for domain, operator, since in standard_functions())]
 
 
 def _foreign() -> list[tuple[str, dict[str, frozenset[str]]]]:
     """For each other format, its operators and those of ours that they may become."""
-    found: list[tuple[str, dict[str, frozenset[str]]]] = []
-    for form in ("torchscript", "tensorflow", "tflite"):
-        mappings = import_module(f"halo_frontends.{form}").mappings()
-        found.append((form, {name: operators_mentioned(function) for name, function in mappings.items()}))
-    return found
+    load_mappings()
+    torchscript = {
+        name.removeprefix("aten::"): operators_mentioned(entry.handler, Maker) for name, entry in aten_table().items()
+    }
+    tflite = {name: operators_mentioned(mapping.function, Emitter) for name, mapping in MAPPINGS.items()}
+    return [("torchscript", torchscript), ("tflite", tflite)]
 
 
 def main() -> None:

@@ -37,7 +37,7 @@ def run_case(case: Case, device: str, options: Mapping[str, Any]) -> Outcome:
     """Every data set of a case on a device; what goes wrong is the outcome's message."""
     begin = time.perf_counter()
     model, sets, rtol, atol = case.load()
-    ops = tuple(sorted({node.op_type for node in model.graph.node}))
+    ops = tuple(sorted({f"{node.domain}.{node.op_type}".lstrip(".") for node in model.graph.node}))
     status, message, placed, why = "pass", "", "", ""
     try:
         prepared = backend(device).prepare(model, **options)
