@@ -15,6 +15,9 @@ from halo_py.ir.op import EvaluateArgs, InferArgs, Op, RuntimeValue, Sample, Sha
 from halo_py.ir.space import Refusal, TileForm
 from halo_py.ops.broadcast import normalize_axes, reduced_shape
 from halo_py.ops.dims import integers, unknown_dim
+from halo_py.ops.forms import one_kernel
+from halo_py.ops.kernels.generate import fill_kernel
+from halo_py.ops.literal import TensorLiteral
 from halo_py.ops.phases import Phases
 from halo_py.ops.sampling import axes as axes_operand
 from halo_py.ops.sampling import floats, numbers
@@ -98,17 +101,29 @@ class Reduce(Op):
         return (result.reshape(shape),)
 
     def tile_form(self, args: TileArgs) -> TileForm | Refusal:
-        refusal = refuse_types(args)
-        if refusal is not None:
-            return refusal
         contents = args.constant(1)
         if args.has(1) and contents is None:
             return Refusal("the axes are not constant")
+        if args.tensor(0).elements == 0 and args.output_types[0].elements:
+            return self._of_nothing(args, contents)
+        refusal = refuse_types(args)
+        if refusal is not None:
+            return refusal
         phases = Phases()
         source = phases.inputs(args, skip=(1,))[0]
         type = args.tensor(0)
         axes = self.axes_of(contents, len(type.static_shape))
         return phases.finish(args, self.phases(phases, source, axes, type.dtype))
+
+    def _of_nothing(self, args: TileArgs, axes: Numbers | None) -> TileForm | Refusal:
+        """Elements that nothing is reduced to are all the same number."""
+        x, out = args.tensor(0), args.output_types[0]
+        empty = np.zeros(x.static_shape, x.dtype.numpy)
+        operands = (empty,) if axes is None else (empty, axes)
+        (found,) = self.evaluate(EvaluateArgs(operands, lambda _number, _operands: []))
+        assert isinstance(found, np.ndarray)
+        kernel = fill_kernel(out.static_shape, TensorLiteral.of(found.reshape(-1)[0].reshape(())))
+        return one_kernel(args, kernel, skipped=range(len(args.types)))
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:
@@ -140,6 +155,11 @@ class ReduceSum(Reduce):
 
     def phases(self, phases: Phases, source: int, axes: tuple[int, ...], dtype: DType) -> int:
         return phases.reduce("add", source, axes, dtype)
+
+    @classmethod
+    def samples(cls) -> Iterable[Sample]:
+        yield from super().samples()
+        yield Sample(cls(), (floats(7, 2, 0, 3), axes_operand(1)), constant=(1,))
 
 
 @op("reduce_mean", onnx="ReduceMean", since=18, odla="odla_ReduceMean")

@@ -8,9 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from halo_py.ir.op import EvaluateArgs, InferArgs, Op, RuntimeValue, Sample, op
+from halo_py.ir.op import EvaluateArgs, InferArgs, Op, RuntimeValue, Sample, TileArgs, op
+from halo_py.ir.space import Refusal, TileForm
 from halo_py.ops.control import merge_types
 from halo_py.ops.dims import integers, normalize_axis, unknown_dim
+from halo_py.ops.forms import one_kernel
+from halo_py.ops.kernels.generate import fill_kernel
+from halo_py.ops.literal import TensorLiteral
 from halo_py.ops.sampling import axes as ints
 from halo_py.ops.sampling import floats
 from halo_py.types import Dim, DType, OptionalType, SequenceType, TensorType, Type, tensor
@@ -258,7 +262,7 @@ class Optional(Op):
         yield Sample(cls(tensor(DType.INT64, 3)), (), input_types=())
 
 
-@op("optional_has_element", onnx="OptionalHasElement", since=28, host_only=OPTIONALS)
+@op("optional_has_element", onnx="OptionalHasElement", since=28)
 class OptionalHasElement(Op):
     """Whether the operand is there."""
 
@@ -268,8 +272,14 @@ class OptionalHasElement(Op):
     def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
         return (np.asarray(args.has(0)),)
 
+    def tile_form(self, args: TileArgs) -> TileForm | Refusal:
+        """Of a tensor (an optional never reaches the tiles) the answer is known."""
+        answer = TensorLiteral.of(np.asarray(args.has(0)))
+        return one_kernel(args, fill_kernel((), answer), skipped=range(len(args.types)))
+
     @classmethod
     def samples(cls) -> Iterable[Sample]:
+        yield Sample(cls(), (floats(2, 4),))
         absent = OptionalType(tensor(DType.FLOAT32, 3))
         yield Sample(cls(), (floats(1, 3),), input_types=(absent,))
         yield Sample(cls(), (None,), input_types=(absent,))
