@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import numpy as np
 
 from halo_frontends.torchscript.emitter import Emitter, scalar
+from halo_frontends.torchscript.memory import Layout, row_major
 from halo_frontends.torchscript.values import Inject, Number, Project, Scalar, Tensor
 from halo_py.errors import ModelError, ShapeError, UnsupportedError
 from halo_py.types import DType, LinearDim, TensorType
@@ -154,14 +155,22 @@ class Maker:
         """The contents of a tensor now."""
         return self.emitter.read(tensor)
 
-    def view(self, base: Tensor, project: Project, inject: Inject | None, in_order: bool = False) -> Tensor:
-        """A view of a tensor. Without `inject` nothing can be written into it.
-
-        `in_order` says that the view's elements lie in memory in order if the base's do.
-        """
+    def view(self, base: Tensor, project: Project, inject: Inject | None, layout: Layout | None = None) -> Tensor:
+        """A view of a tensor. Without `inject` nothing can be written into it."""
         seen = self.read(base)
-        row_major = in_order and base.is_row_major
-        return Tensor(project(seen), base, project, inject, seen, base.quantised, row_major, base.is_pair)
+        return Tensor(project(seen), base, project, inject, seen, base.quantised, layout, base.is_pair)
+
+    def layout(self, tensor: Tensor) -> Layout | None:
+        """Where a tensor's elements lie in its outermost base; a new tensor's lie one after another."""
+        if tensor.base is not None:
+            return tensor.layout
+        value = self.read(tensor)
+        return row_major(self.shape(value)) if self.is_static(value) else None
+
+    def is_row_major(self, tensor: Tensor) -> bool:
+        """Whether a tensor's elements lie one after another, as far as that is known."""
+        layout = self.layout(tensor)
+        return layout is None or layout.is_row_major(self.shape(self.read(tensor)))
 
     # -- short forms ----------------------------------------------------------------------------------------------
 

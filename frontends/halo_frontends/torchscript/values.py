@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from halo_frontends.torchscript.objects import Device, EnumMember, ScriptObject, StoredTensor
 
 if TYPE_CHECKING:
+    from halo_frontends.torchscript.memory import Layout
     from halo_py.ir.graph import Value
 
 Project: TypeAlias = "Callable[[Value], Value]"
@@ -42,8 +43,8 @@ class Tensor:
     seen: Value | None = None
     """The contents of the base that `value` was computed from."""
     quantised: Quantised | None = None
-    is_row_major: bool = True
-    """Whether the elements lie in memory in order, so that another shape of it is a view too."""
+    layout: Layout | None = None
+    """Where a view's elements lie in the memory of its outermost base, if that is known."""
     is_pair: bool = False
     """Whether it is complex: the last axis of `value` holds real and imaginary parts."""
 

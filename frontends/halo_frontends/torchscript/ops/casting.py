@@ -6,6 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from halo_frontends.torchscript.maker import Maker
+from halo_frontends.torchscript.memory import Layout
 from halo_frontends.torchscript.objects import DTYPES, NUMBERS
 from halo_frontends.torchscript.promotion import result_dtype
 from halo_frontends.torchscript.table import aten
@@ -66,7 +67,7 @@ for _name, _dtype in _NAMED.items():
 
 @aten("contiguous")
 def contiguous(m: Maker, input: Tensor, memory_format: Item = None) -> Tensor:
-    return input if input.is_row_major else Tensor(m.read(input), quantised=input.quantised, is_pair=input.is_pair)
+    return input if m.is_row_major(input) else Tensor(m.read(input), quantised=input.quantised, is_pair=input.is_pair)
 
 
 @aten("cpu", "cuda", "pin_memory")
@@ -104,20 +105,26 @@ def length(m: Maker, input: Tensor) -> Size:
 
 
 @aten("stride")
-def stride(m: Maker, input: Value, dim: int | None = None) -> object:
-    shape = m.shape(input)
-    found = [prod(shape[axis + 1 :]) for axis in range(len(shape))]
+def stride(m: Maker, input: Tensor, dim: int | None = None) -> object:
+    found = list(_known_layout(m, input).strides)
     return found if dim is None else found[dim]
 
 
 @aten("storage_offset")
-def storage_offset(_m: Maker, input: Tensor) -> int:
-    return 0
+def storage_offset(m: Maker, input: Tensor) -> int:
+    return _known_layout(m, input).offset
+
+
+def _known_layout(m: Maker, tensor: Tensor) -> Layout:
+    layout = m.layout(tensor)
+    if layout is None:
+        raise m.unsupported("the place in memory of a tensor that depends on data is not supported")
+    return layout
 
 
 @aten("is_contiguous")
-def is_contiguous(_m: Maker, input: Tensor, memory_format: Item = None) -> bool:
-    return True
+def is_contiguous(m: Maker, input: Tensor, memory_format: Item = None) -> bool:
+    return m.is_row_major(input)
 
 
 @aten("prim::dtype", "scalar_type")

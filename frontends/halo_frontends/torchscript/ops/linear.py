@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from halo_frontends.torchscript.maker import Maker
 from halo_frontends.torchscript.ops.pointwise import add, mul
 from halo_frontends.torchscript.table import aten
@@ -152,3 +154,31 @@ def matrix_power(m: Maker, input: Value, n: int) -> Value:
             square = m.op("MatMul", square, square)
     assert found is not None
     return found
+
+
+@aten("_grouped_mm")
+def grouped_mm(
+    m: Maker,
+    input: Value,
+    mat2: Value,
+    offs: Value | None = None,
+    bias: Value | None = None,
+    out_dtype: DType | None = None,
+) -> Value:
+    """Rows of a matrix, group after group, times one matrix per group; `offs` says where each group ends."""
+    if m.rank(input) == 3 and m.rank(mat2) == 3:
+        return m.op("MatMul", input, mat2)
+    if offs is None or bias is not None or m.rank(input) != 2 or m.rank(mat2) != 3:
+        raise m.unsupported("grouped products of this form are not supported")
+    rows = m.const(np.arange(m.shape(input)[0], dtype=np.int64)[:, None])
+    ends = m.cast(offs, DType.INT64)
+    found: Value | None = None
+    before = m.const(np.zeros(1, np.int64))
+    for group in range(m.shape(mat2)[0]):
+        end = m.slice(ends, 0, group, group + 1)
+        inside = m.op("And", m.op("GreaterOrEqual", rows, before), m.op("Less", rows, end))
+        part = m.op("MatMul", input, m.squeeze(m.slice(mat2, 0, group, group + 1), 0))
+        kept = m.op("Where", inside, part, m.number(0, m.dtype(part)))
+        found, before = kept if found is None else m.op("Add", found, kept), end
+    assert found is not None
+    return found if out_dtype is None else m.cast(found, out_dtype)

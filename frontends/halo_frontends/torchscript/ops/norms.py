@@ -113,6 +113,23 @@ def pdist(m: Maker, input: Value, p: float = 2.0) -> Value:
     return norm_over(m, m.op("Sub", left, right), p, [1], False)
 
 
+@aten("norm_except_dim")
+def norm_except_dim(m: Maker, v: Value, pow: int = 2, dim: int = 0) -> Value:
+    axes = [axis for axis in range(m.rank(v)) if dim == -1 or axis != m.axis(dim, m.rank(v))]
+    return norm_over(m, v, pow, axes, dim != -1)
+
+
+@aten("_weight_norm")
+def weight_norm(m: Maker, v: Value, g: Value, dim: int = 0) -> Value:
+    return m.op("Mul", v, m.op("Div", g, norm_except_dim(m, v, 2, dim)))
+
+
+@aten("_weight_norm_interface")
+def weight_norm_interface(m: Maker, v: Value, g: Value, dim: int = 0) -> tuple[Value, Value]:
+    length = norm_except_dim(m, v, 2, dim)
+    return m.op("Mul", v, m.op("Div", g, length)), length
+
+
 @aten("renorm")
 def renorm(m: Maker, input: Value, p: Number, dim: int, maxnorm: Number) -> Value:
     axis = m.axis(dim, m.rank(input))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from halo_frontends.torchscript.maker import Maker
+from halo_frontends.torchscript.memory import Layout
 from halo_frontends.torchscript.table import aten
 from halo_frontends.torchscript.values import Tensor
 
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from halo_frontends.torchscript.kinds import Ints, Value
 
 
-def _picked(m: Maker, input: Tensor, positions: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Tensor:
+def _picked(
+    m: Maker, input: Tensor, positions: np.ndarray[tuple[int, ...], np.dtype[np.int64]], layout: Layout | None = None
+) -> Tensor:
     """Elements at these positions of the flat tensor, each at most once."""
     flat = m.const(positions.reshape(-1))
 
@@ -26,7 +29,7 @@ def _picked(m: Maker, input: Tensor, positions: np.ndarray[tuple[int, ...], np.d
         filled = m.op("ScatterElements", m.flat(base), flat, m.flat(new), axis=0)
         return m.reshape(filled, m.shape(base))
 
-    return m.view(input, project, inject)
+    return m.view(input, project, inject, layout)
 
 
 @aten("diagonal", "linalg_diagonal", "diagonal_copy")
@@ -57,15 +60,20 @@ def unfold(m: Maker, input: Tensor, dimension: int, size: int, step: int) -> Ten
 
 @aten("as_strided", "as_strided_copy")
 def as_strided(m: Maker, input: Tensor, size: Ints, stride: Ints, storage_offset: int | None = None) -> Tensor:
-    """Elements at strides of the base, which is taken to lie in memory row by row."""
-    shape = m.shape(m.read(input))
-    total = prod(shape)
-    places = np.full(size, storage_offset or 0, np.int64)
+    """Elements at strides of the memory that the tensor lies in."""
+    layout = m.layout(input)
+    if layout is None:
+        raise m.unsupported("strides of a tensor whose place in memory is not known are not supported")
+    while input.base is not None:
+        input = input.base
+    offset = layout.offset if storage_offset is None else storage_offset
+    total = prod(m.shape(m.read(input)))
+    places = np.full(size, offset, np.int64)
     for axis, (count, step) in enumerate(zip(size, stride, strict=True)):
         places += (np.arange(count) * step).reshape([-1 if number == axis else 1 for number in range(len(size))])
     if places.size and places.max() >= total:
         raise m.wrong("reads outside of the tensor that it is a view of")
-    return _picked(m, input, places)
+    return _picked(m, input, places, Layout(offset, stride))
 
 
 @aten("pixel_shuffle")

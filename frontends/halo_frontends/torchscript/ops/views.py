@@ -18,25 +18,27 @@ if TYPE_CHECKING:
     from halo_frontends.torchscript.kinds import Ints, Item, Size, Sizes, Value
 
 
-def _shape_view(m: Maker, input: Tensor, change: Callable[[Value], Value]) -> Tensor:
-    """The same elements in another shape."""
-    return m.view(input, change, lambda base, new: m.reshape(new, m.sizes(base)), in_order=True)
+def _shape_view(m: Maker, input: Tensor, change: Callable[[Value], Value], may_copy: bool = False) -> Tensor:
+    """The same elements in another shape: a view, or a copy where memory has no such view and it may be one."""
+    layout, before = m.layout(input), m.read(input)
+    after = change(before)
+    if layout is not None and m.is_static(after):
+        layout = layout.reshaped(m.shape(before), m.shape(after))
+        if layout is None and may_copy:
+            return Tensor(after, quantised=input.quantised)
+    return m.view(input, change, lambda base, new: m.reshape(new, m.sizes(base)), layout)
 
 
 def _order_view(m: Maker, input: Tensor, perm: list[int]) -> Tensor:
     """The axes in another order."""
     back = [perm.index(axis) for axis in range(len(perm))]
-    still = perm == sorted(perm)
+    layout = m.layout(input)
     return m.view(
-        input, lambda base: m.transpose(base, perm), lambda _base, new: m.transpose(new, back), in_order=still
+        input,
+        lambda base: m.transpose(base, perm),
+        lambda _base, new: m.transpose(new, back),
+        None if layout is None else layout.permuted(perm),
     )
-
-
-def _shape_or_copy(m: Maker, input: Tensor, change: Callable[[Value], Value]) -> Tensor:
-    """Another shape: a view if the elements lie in order, else a copy."""
-    if input.is_row_major:
-        return _shape_view(m, input, change)
-    return Tensor(change(m.read(input)), quantised=input.quantised)
 
 
 # -- shapes ---------------------------------------------------------------------------------------------------------
@@ -52,7 +54,7 @@ def view(m: Maker, input: Tensor, size: Item) -> Tensor:
 
 @aten("reshape", "_reshape_alias", "view_copy")
 def reshape(m: Maker, input: Tensor, shape: Sizes, stride: Item = None) -> Tensor:
-    return _shape_or_copy(m, input, lambda base: m.reshape(base, _filled(m, base, shape)))
+    return _shape_view(m, input, lambda base: m.reshape(base, _filled(m, base, shape)), may_copy=True)
 
 
 def _filled(m: Maker, base: Value, shape: Sizes) -> Sizes:
@@ -84,7 +86,7 @@ def flatten(m: Maker, input: Tensor, start_dim: int = 0, end_dim: int = -1) -> T
         joined: Size = prod(middle) if len(middle) == len(sizes[start : end + 1]) else -1
         return m.reshape(base, [*sizes[:start], joined, *sizes[end + 1 :]])
 
-    return _shape_or_copy(m, input, change)
+    return _shape_view(m, input, change, may_copy=True)
 
 
 @aten("ravel")
@@ -130,7 +132,10 @@ def expand(m: Maker, input: Tensor, size: Sizes, implicit: bool = False) -> Tens
 
     before = m.read(input)
     same = change(before) is before
-    return m.view(input, change, (lambda _base, new: new) if same else None, in_order=same)
+    layout, after = m.layout(input), change(before)
+    if layout is not None and m.is_static(after):
+        layout = layout.expanded(m.shape(before), m.shape(after))
+    return m.view(input, change, (lambda _base, new: new) if same else None, layout)
 
 
 @aten("expand_as")
@@ -140,7 +145,7 @@ def expand_as(m: Maker, input: Tensor, other: Value) -> Tensor:
 
 @aten("detach", "alias", "lift_fresh", "lift", "requires_grad_", "data", "alias_copy", "detach_copy", "prim::data")
 def alias(m: Maker, input: Tensor, *_rest: Item) -> Tensor:
-    return m.view(input, lambda base: base, lambda _base, new: new, in_order=True)
+    return m.view(input, lambda base: base, lambda _base, new: new, m.layout(input))
 
 
 # -- orders ---------------------------------------------------------------------------------------------------------
@@ -195,12 +200,12 @@ def slice(
     def project(base: Value) -> Value:
         return base if (low, high, step) == (0, size, 1) else m.slice(base, axis, low, high, step)
 
-    whole = (low, high, step) == (0, size, 1)
+    layout = m.layout(input)
     return m.view(
         input,
         project,
         lambda base, new: _put_back(m, base, new, axis, range(low, high, step)),
-        whole or (axis == 0 and step == 1),
+        None if layout is None else layout.sliced(axis, low, step),
     )
 
 
@@ -251,11 +256,12 @@ def select(m: Maker, input: Tensor, dim: int, index: Size) -> Tensor:
             raise m.wrong(f"index {index} is outside of an axis of {size}")
         index %= size
     position = m.const(np.asarray(index, np.int64))
+    layout = m.layout(input)
     return m.view(
         input,
         lambda base: m.op("Gather", base, position, axis=axis),
         lambda base, new: _put_back(m, base, m.unsqueeze(new, axis), axis, range(index, index + 1)),
-        in_order=axis == 0,
+        None if layout is None or index < 0 else layout.selected(axis, index),
     )
 
 
