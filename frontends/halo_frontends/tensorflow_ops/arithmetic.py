@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import SupportsFloat
 
 import numpy as np
 
@@ -52,9 +53,9 @@ def divide_no_nan(x: Value, y: Value, emit: Emitter) -> Value:
     return where_not_zero(y, emit.op("Div", x, y), emit)
 
 
-def clip(x: Value, low: float | None, high: float | None, emit: Emitter) -> Value:
+def clip(x: Value, low: SupportsFloat | None, high: SupportsFloat | None, emit: Emitter) -> Value:
     """X limited to a range."""
-    bounds = [None if bound is None else emit.scalar(bound, x) for bound in (low, high)]
+    bounds = [None if bound is None else emit.scalar(float(bound), x) for bound in (low, high)]
     return emit.op("Clip", x, *bounds)
 
 
@@ -92,7 +93,9 @@ def reduce(kind: str, x: Value, axes: Value | None, keep: bool, emit: Emitter) -
         return emit.op(kind, x, emit.int64(emit.reshape(axes, (-1,))), keepdims=int(keep))
     rank = emit.rank(x)
     found = sorted({emit.axis(int(axis), rank) for axis in contents.reshape(-1)})
-    return emit.op(kind, x, emit.ints(*found), keepdims=int(keep)) if found else x
+    if not found:
+        return emit.op("Abs", x) if kind == "ReduceL2" else x
+    return emit.op(kind, x, emit.ints(*found), keepdims=int(keep))
 
 
 def reduce_flags(kind: str, x: Value, axes: Value | None, keep: bool, emit: Emitter) -> Value:
@@ -128,13 +131,15 @@ def sum_of(values: Sequence[Value], emit: Emitter) -> Value:
 
 def fake_quantized(x: Value, low: float, high: float, bits: int, narrow: bool, emit: Emitter) -> Value:
     """X rounded to one of 2^bits levels between bounds that are nudged so that 0 is a level."""
-    least, most = float(narrow), float((1 << bits) - 1)
-    scale = np.float32((high - low) / (most - least))
-    zero = least - low / float(scale)
-    zero = float(np.clip(np.floor(zero + 0.5), least, most))
-    bottom, top = np.float32((least - zero) * scale), np.float32((most - zero) * scale)
-    limited = clip(x, float(bottom), float(top), emit)
-    level = emit.op("Mul", emit.op("Sub", limited, emit.scalar(float(bottom), x)), emit.scalar(1 / float(scale), x))
+    single = np.float32
+    least, most = single(narrow), single((1 << bits) - 1)
+    scale = (single(high) - single(low)) / (most - least)
+    zero = np.clip(np.floor(least - single(low) / scale + single(0.5)), least, most)
+    bottom, top = (least - zero) * scale, (most - zero) * scale
+    limited = clip(x, bottom, top, emit)
+    level = emit.op(
+        "Mul", emit.op("Sub", limited, emit.scalar(float(bottom), x)), emit.scalar(float(single(1) / scale), x)
+    )
     whole = emit.op("Floor", emit.op("Add", level, emit.scalar(0.5, x)))
     return emit.op("Add", emit.op("Mul", whole, emit.scalar(float(scale), x)), emit.scalar(float(bottom), x))
 

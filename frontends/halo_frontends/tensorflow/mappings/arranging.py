@@ -245,7 +245,7 @@ def _invert_permutation(op: Operation) -> Value:
 @maps("Unique", results="y idx")
 def _unique(op: Operation) -> tuple[Value, ...]:
     """The distinct elements in the order they appear, and which of them each element is."""
-    values, _, places = op.emit.several("Unique", (op.value(0),), 3, sorted=0, axis=None)
+    values, _, places = op.emit.several("Unique", (op.value(0),), 3, sorted=0)
     return values, op.emit.cast(places, op.attributes.dtype("out_idx", DType.INT32))
 
 

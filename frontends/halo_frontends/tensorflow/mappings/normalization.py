@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from halo_frontends.tensorflow.mappings.windows import channels_last
 from halo_frontends.tensorflow.operation import Operation, maps
 from halo_frontends.tensorflow_ops import arithmetic
@@ -27,7 +29,8 @@ def _batch_normalization(op: Operation) -> tuple[Value, ...]:
         across = emit.unsqueeze(mean, 0, *range(2, emit.rank(x)))
         variance = emit.op("ReduceMean", arithmetic.squared_difference(wide, across, emit), axes, keepdims=0)
     made = emit.op("BatchNormalization", x, scale, offset, mean, variance, epsilon=epsilon)
-    return (as_it_was(made, window, emit), mean, variance, mean, variance, mean)
+    nothing = emit.constant(np.zeros(0, np.float32), "reserve_space_3")
+    return (as_it_was(made, window, emit), mean, variance, mean, variance, nothing)
 
 
 @maps("LRN")

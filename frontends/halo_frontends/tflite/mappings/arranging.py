@@ -221,7 +221,7 @@ def _dequantize(op: Operation) -> Value:
 @maps("UNIQUE")
 def _unique(op: Operation) -> tuple[Value, ...]:
     """The distinct elements in the order they appear, and which of them each element is."""
-    values, _, places = op.emit.several("Unique", (op.value(0),), 3, sorted=0, axis=None)
+    values, _, places = op.emit.several("Unique", (op.value(0),), 3, sorted=0)
     return values, op.emit.cast(places, op.output_tensors[1].dtype or DType.INT32)
 
 
