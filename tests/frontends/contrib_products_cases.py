@@ -20,6 +20,7 @@ def product_cases() -> Iterator[Case]:
     yield from _weights_in_blocks()
     yield from _bnb4()
     yield from _tables()
+    yield from _float_tables()
     yield from _embedding()
 
 
@@ -81,6 +82,17 @@ def _weights_in_blocks() -> Iterator[Case]:
             # ONNX Runtime takes zero points that are numbers for 4 bits only.
             yield numbers if bits == 4 else by_definition(numbers)
         yield from _groups(bits)
+    yield _in_blocks("MatMulNBits_accuracy", 8, 32, packed, accuracy_level=1)
+    for bias in (None, normal(25, 4)):
+        omitted: dict[str, Array | None] = {
+            "a": normal(26, 2, 3, 32),
+            "b": np.zeros((4, 0, 8), np.uint8),
+            "scales": np.zeros((4, 0), np.float32),
+        }
+        omitted |= {"zeros": None, "g_idx": None, "bias": bias}
+        name = f"MatMulNBits_omitted_{'plain' if bias is None else 'bias'}"
+        rest: Array = np.zeros((2, 3, 4), np.float32) + (0 if bias is None else bias)
+        yield replace(_in_blocks(name, 4, 16, omitted), expected=(rest,))
     half: dict[str, Array | None] = {
         "a": normal(22, 4, 32).astype(np.float16),
         "b": integers(23, np.uint8, 6, 2, 8),
@@ -105,12 +117,17 @@ def _groups(bits: int) -> Iterator[Case]:
 
 
 def _in_blocks(
-    name: str, bits: int, size: int, operands: dict[str, Array | None], run_time: Iterable[str] = ("a",)
+    name: str,
+    bits: int,
+    size: int,
+    operands: dict[str, Array | None],
+    run_time: Iterable[str] = ("a",),
+    **more: int,
 ) -> Case:
     a, b = operands["a"], operands["b"]
     assert a is not None
     assert b is not None
-    attributes: dict[str, Any] = {"N": b.shape[0], "K": a.shape[-1], "bits": bits, "block_size": size}
+    attributes: dict[str, Any] = {"N": b.shape[0], "K": a.shape[-1], "bits": bits, "block_size": size, **more}
     return case(name, "MatMulNBits", operands, run_time, relative=1e-4, **attributes)
 
 
@@ -178,6 +195,27 @@ def _tables() -> Iterator[Case]:
             yield case(name, "GatherBlockQuantized", operands, ["indices"], **attributes)
             zeros = np.random.default_rng(45).integers(0, 8, shape).astype(dtype)
             yield case(f"{name}_zeros", "GatherBlockQuantized", {**operands, "zeros": zeros}, ["indices"], **attributes)
+
+
+def _float_tables() -> Iterator[Case]:
+    """Numbers of 8 and 4 bits; indices out of range give zeros."""
+    for dtype in (ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2, ml_dtypes.float4_e2m1fn):
+        data = normal(46, 6, 32).astype(dtype)
+        for size, scales in (
+            (16, np.abs(normal(47, 6, 2))),
+            (0, np.abs(normal(48, 6, 1))),
+            (0, np.abs(normal(49, 1, 1))),
+        ):
+            operands: dict[str, Array | None] = {
+                "data": data,
+                "indices": np.asarray([5, -6, 6, 2, -7], np.int64),
+                "scales": scales,
+            }
+            wide = np.repeat(scales, 32 // scales.shape[1], axis=1)
+            rows = np.concatenate([data.astype(np.float32) * wide, np.zeros((1, 32), np.float32)])
+            name = f"GatherBlockQuantized_{dtype.__name__}_{size}_{scales.shape[0]}"
+            made = case(name, "GatherBlockQuantized", operands, ["indices"], block_size=size)
+            yield replace(made, expected=(rows[[5, 0, 6, 2, 6]].astype(np.float32),))
 
 
 def _embedding() -> Iterator[Case]:

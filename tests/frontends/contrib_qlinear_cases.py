@@ -25,6 +25,7 @@ def qlinear_cases() -> Iterator[Case]:
     yield from _convolution()
     yield from _conversion()
     yield from _integers()
+    yield from _reductions()
 
 
 def _quantity(name: str, array: Array, scale: float, zero: int | None) -> dict[str, Array | None]:
@@ -191,3 +192,22 @@ def _integers() -> Iterator[Case]:
         yield replace(made, expected=(product,))
     a, b = integers(27, np.int16, 3, 4), integers(28, np.int16, 4, 5)
     yield case("MatMulInteger16", "MatMulInteger16", {"a": a // 64, "b": b}, ["a", "b"], steps=0)
+
+
+def _reductions() -> Iterator[Case]:
+    """ONNX Runtime has no kernels for these two on the CPU."""
+    for dtype, zero in TYPES:
+        x = integers(29, dtype, 3, 4, 5)
+        name = dtype.__name__
+        for label, axes, keep in (("all", None, 1), ("one", [1], 0), ("two", [0, -1], 1)):
+            over = None if axes is None else tuple(axes)
+            attributes: dict[str, Any] = {"keepdims": keep, **({} if axes is None else {"axes": axes})}
+            operands = {**_quantity("x", x, 0.1, zero), **_result(dtype, 0.05, zero + 3)}
+            mean = ((x.astype(np.float64) - zero) * 0.1).mean(axis=over, keepdims=bool(keep))
+            limits = np.iinfo(dtype)
+            expected = np.clip(np.rint(mean / 0.05) + zero + 3, limits.min, limits.max).astype(dtype)
+            made = case(f"QLinearReduceMean_{name}_{label}", "QLinearReduceMean", operands, ["x"], **attributes)
+            yield replace(made, expected=(np.asarray(expected),))
+            wide = np.int32 if dtype is np.int8 else np.uint32
+            made = case(f"ReduceSumInteger_{name}_{label}", "ReduceSumInteger", {"x": x}, ["x"], steps=0, **attributes)
+            yield replace(made, expected=(np.asarray(x.astype(wide).sum(axis=over, keepdims=bool(keep), dtype=wide)),))
