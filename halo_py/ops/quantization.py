@@ -220,7 +220,7 @@ class DequantizeLinear(Op):
         if zero is not None:
             centred = centred - spread(zero.astype(exact), x.shape, self.axis, self.block_size)
         factor = spread(scale.astype(exact), x.shape, self.axis, self.block_size)
-        return ((centred * factor).astype(dtype),)
+        return (np.asarray(centred * factor).astype(dtype),)
 
     def tile_form(self, args: TileArgs) -> TileForm | Refusal:
         program = dequantize_program(args.output_types[0].dtype, has_zero=args.has(2))
