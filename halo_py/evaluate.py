@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from halo_py.errors import HaloError, SimulationError
 from halo_py.ir.graph import Graph, Node, Value
-from halo_py.ir.op import EvaluateArgs, RuntimeValue
+from halo_py.ir.op import EvaluateArgs, RuntimeValue, as_arrays
 
 
 def evaluate_node(node: Node, operands: Sequence[RuntimeValue]) -> Sequence[RuntimeValue]:
@@ -17,7 +17,7 @@ def evaluate_node(node: Node, operands: Sequence[RuntimeValue]) -> Sequence[Runt
 
     types = tuple(value.type for value in node.outputs)
     try:
-        return node.op.evaluate(EvaluateArgs(tuple(operands), run_body, types, len(node.outputs)))
+        return as_arrays(node.op.evaluate(EvaluateArgs(tuple(operands), run_body, types, len(node.outputs))))
     except HaloError:
         raise
     except Exception as error:

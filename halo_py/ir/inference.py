@@ -9,7 +9,7 @@ import numpy as np
 
 from halo_py.errors import HaloError, ShapeError, Where
 from halo_py.ir.graph import Graph, Value
-from halo_py.ir.op import EvaluateArgs, InferArgs, Op, RuntimeValue, ShapeValue
+from halo_py.ir.op import EvaluateArgs, InferArgs, Op, RuntimeValue, ShapeValue, as_arrays
 from halo_py.types import Dim, TensorType, Type
 
 if TYPE_CHECKING:
@@ -117,7 +117,8 @@ def fold_small(op: Op, args: InferArgs, values: Sequence[Value]) -> tuple[Array,
 
     types = tuple(value.type for value in values)
     try:
-        results = op.evaluate(EvaluateArgs(tuple(inputs), no_bodies, types, len(values)))
+        results = as_arrays(op.evaluate(EvaluateArgs(tuple(inputs), no_bodies, types, len(values))))
     except (ValueError, ArithmeticError, LookupError, TypeError, NotImplementedError, HaloError):
         return ()  # it fails, or has no meaning, at run time too: not this phase's to report
-    return tuple(result for result in results if isinstance(result, np.ndarray))
+    arrays = [result for result in results if isinstance(result, np.ndarray)]
+    return tuple(arrays) if len(arrays) == len(results) else ()

@@ -25,6 +25,12 @@ Array = NDArray[np.generic]
 RuntimeValue: TypeAlias = Array | list["RuntimeValue"] | None
 """A tensor, a sequence, or an absent optional."""
 
+
+def as_arrays(results: Sequence[RuntimeValue]) -> tuple[RuntimeValue, ...]:
+    """Results of an op with NumPy's scalars, which arithmetic on arrays of rank 0 answers, as arrays of rank 0."""
+    return tuple([np.asarray(result) if isinstance(result, np.generic) else result for result in results])
+
+
 ShapeValue = tuple[Dim, ...]
 """Known contents of a rank-0 or rank-1 integer tensor, as dimensions (a scalar is one entry)."""
 

@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from halo_py.evaluate import evaluate_graph
+from halo_py.ir.builder import GraphBuilder
 from halo_py.ir.op import REGISTRY, Op, op
 from halo_py.ir.space import Axis, FormStep, Kernel, KernelCall, Refusal, Repeat, TileForm
 from halo_py.ir.work import CopyWork, FillWork, GatherWork
 from halo_py.ops import load_ops
+from halo_py.ops.quantization import DynamicQuantizeLinear
 from halo_py.ops.reshaping import Identity
 from halo_py.types import Dim, DType, TensorType, Type, symbol
 from tests.ops.cases import Case, assert_close, assert_fits, cases, epsilon, magnitude
@@ -41,6 +44,19 @@ def test_an_op_is_declared_once() -> None:
     with pytest.raises(ValueError, match="declared twice"):
         op("identity")(Other)
     assert REGISTRY.by_name["identity"] is Identity
+
+
+def test_results_of_rank_0_are_arrays_each_known_under_its_own_value() -> None:
+    builder = GraphBuilder("rank 0")
+    number = builder.constant(np.asarray(2.5, np.float32))
+    values = builder.add(DynamicQuantizeLinear(), (number,), outputs=3)
+    graph = builder.finish(values)
+    results = evaluate_graph(graph, [])
+    for value, result in zip(values, results, strict=True):
+        assert_fits(value.type, result, {})
+        known = builder.known(value)
+        assert known is not None
+        np.testing.assert_array_equal(known, np.asarray(result), strict=True)
 
 
 @every_case
