@@ -23,7 +23,7 @@ _RANDOM = "random numbers are not supported"
 
 ASSIGNMENTS = frozenset({"AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp", "Assign", "AssignAdd"})
 """Operators that change a variable."""
-_PARTS_OF_LOOPS = frozenset({"Enter", "RefEnter", "NextIteration", "RefNextIteration"})
+PARTS_OF_LOOPS = frozenset({"Enter", "RefEnter", "NextIteration", "RefNextIteration"})
 """Operators that are imported with the loop they belong to."""
 _VARIABLES = frozenset({"VarHandleOp", "VariableV2", "Variable"})
 
@@ -37,7 +37,7 @@ def reason(node: NodeInfo) -> str | None:
         return _TABLE
     if op.startswith(("String", "Regex", "Decode", "Encode")) or (op in MAPPINGS and _holds_text(node)):
         return _STRINGS
-    if op in MAPPINGS or op in _PARTS_OF_LOOPS:
+    if op in MAPPINGS or op in PARTS_OF_LOOPS:
         return None
     if op.startswith("Sparse"):
         return _SPARSE

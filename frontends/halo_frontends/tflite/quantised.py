@@ -112,24 +112,25 @@ def _stays_integer(op: Operation) -> bool:
 
 def _operands(op: Operation, weights: Value) -> tuple[Value, Value, Value | None]:
     """Data, weights and bias: as stored if the operator stays integer, else as numbers."""
-    emit, x, bias = op.emit, op.value(0), op.optional(2)
+    emit, x = op.emit, op.value(0)
     data, kernel = op.input_tensors[0], op.input_tensors[1]
     if data is None or kernel is None or _stays_integer(op):
-        return x, weights, bias
+        return x, weights, op.optional(2)
     if is_quantised(kernel):
         weights = dequantised(weights, kernel, emit, axis=0)
-    if bias is not None and is_quantised(data):
-        bias = _real_bias(op, bias)
-    return dequantised(x, data, emit) if is_quantised(data) else x, weights, bias
+    return dequantised(x, data, emit) if is_quantised(data) else x, weights, real_bias(op, 2)
 
 
-def _real_bias(op: Operation, bias: Value) -> Value:
-    """A bias in steps of (scale of the data x scale of the weights), as numbers."""
-    data, kernel = op.input_tensors[0], op.input_tensors[1]
-    assert data is not None
-    assert kernel is not None
-    step = _quantization(data, op.emit).scales * _quantization(kernel, op.emit).scales
-    return op.emit.op("Mul", op.emit.cast(bias, DType.FLOAT32), op.emit.constant(step.astype(np.float32), "scale"))
+def real_bias(op: Operation, index: int) -> Value | None:
+    """A bias as numbers: wide integers are in steps of their own scale."""
+    bias = op.optional(index)
+    if bias is None or op.emit.dtype(bias).is_float:
+        return bias
+    tensor = op.input_tensors[index]
+    assert tensor is not None
+    step = _quantization(tensor, op.emit).scales
+    step = step if step.size > 1 else step.reshape(())
+    return op.emit.op("Mul", op.emit.cast(bias, DType.FLOAT32), op.emit.constant(step, "scale"))
 
 
 def _integer_conv(op: Operation, x: Value, weights: Value, window: Window) -> Value:

@@ -11,7 +11,7 @@ from halo_frontends.torchscript.emitter import Emitter, scalar
 from halo_frontends.torchscript.memory import Layout, row_major
 from halo_frontends.torchscript.values import Inject, Number, Project, Scalar, Tensor
 from halo_py.errors import ModelError, ShapeError, UnsupportedError
-from halo_py.types import DType, LinearDim, TensorType
+from halo_py.types import Dim, DType, LinearDim, TensorType
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -101,6 +101,19 @@ class Maker:
         if not found.is_static:
             raise ShapeError(f"the shape of an operand depends on data: {found}", self.emitter.where)
         return found.static_shape
+
+    def length(self, value: Value, axis: int) -> int:
+        """The size along an axis as a number. Raises ShapeError if it depends on data."""
+        found = self.size_of(value, axis)
+        if not isinstance(found, int):
+            raise ShapeError(f"the size of axis {axis} depends on data: {self.type(value)}", self.emitter.where)
+        return found
+
+    def size_of(self, value: Value, axis: int) -> Dim:
+        """A dimension as the type states it; a scalar has one of size 1."""
+        shape = self.type(value).shape
+        rank = self.rank(value)
+        return (shape or (1,))[self.axis(axis, rank)]
 
     def is_static(self, value: Value) -> bool:
         """Whether the shape is known."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from halo_frontends.tensorflow_ops import images, windows
+from halo_frontends.tensorflow_ops.images import Method
 from halo_frontends.tensorflow_ops.windows import Window
 from halo_frontends.tflite.activation import activated
 from halo_frontends.tflite.operation import Operation, maps
-from halo_frontends.tflite.quantised import quantised_conv, quantised_pool
+from halo_frontends.tflite.quantised import is_quantised, quantised_conv, quantised_pool, real_bias, rounded
 from halo_py.errors import ModelError
 from halo_py.ir.graph import Value
+from halo_py.types import DType
 
 
 def _window(op: Operation, *, dilated: bool = True, rank: int = 2) -> Window:
@@ -47,7 +49,8 @@ def _transpose_conv(op: Operation) -> Value:
     weights = emit.transpose(op.value(1), (3, 0, 1, 2))
     if shape is None or len(shape) != 4:
         raise ModelError("has no output shape of four dimensions", emit.where)
-    made = windows.conv_transpose(op.value(2), weights, op.optional(3), shape[1:3], _window(op, dilated=False), emit)
+    window = _window(op, dilated=False)
+    made = windows.conv_transpose(op.value(2), weights, real_bias(op, 3), shape[1:3], window, emit)
     return activated(made, op.integer("activation"), emit)
 
 
@@ -82,13 +85,21 @@ def _l2_pool(op: Operation) -> Value:
     return activated(op.emit.op("Sqrt", mean), op.integer("activation"), op.emit)
 
 
-@maps("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR")
-def _resize(op: Operation) -> Value:
-    return images.resize(
-        op.value(0),
-        op.value(1),
-        "bilinear" if op.info.name == "RESIZE_BILINEAR" else "nearest",
-        op.emit,
-        align_corners=op.flag("align_corners"),
-        half_pixel_centers=op.flag("half_pixel_centers"),
-    )
+@maps("RESIZE_NEAREST_NEIGHBOR", integers="stored")
+def _resize_nearest(op: Operation) -> Value:
+    return _resized(op, op.value(0), "nearest")
+
+
+@maps("RESIZE_BILINEAR", integers="own")
+def _resize_bilinear(op: Operation) -> Value:
+    """Stored integers are interpolated as they are, and the results rounded."""
+    tensor = op.input_tensors[0]
+    if tensor is None or not is_quantised(tensor):
+        return _resized(op, op.value(0), "bilinear")
+    found = _resized(op, op.emit.cast(op.value(0), DType.FLOAT32), "bilinear")
+    return op.emit.cast(rounded(found, op.emit), op.emit.dtype(op.value(0)))
+
+
+def _resized(op: Operation, x: Value, method: Method) -> Value:
+    corners, centres = op.flag("align_corners"), op.flag("half_pixel_centers")
+    return images.resize(x, op.value(1), method, op.emit, align_corners=corners, half_pixel_centers=centres)

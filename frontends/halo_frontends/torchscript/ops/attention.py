@@ -26,7 +26,7 @@ def attend(
     """softmax(q k^T scale + mask) v, and the weights. A boolean mask says what is seen, a float one is added."""
     dtype = m.dtype(query)
     rank = m.rank(key)
-    factor = 1 / math.sqrt(m.shape(query)[-1]) if scale is None else scale
+    factor = 1 / math.sqrt(m.length(query, -1)) if scale is None else scale
     turned = m.transpose(key, [*range(rank - 2), rank - 1, rank - 2])
     scores = m.op("MatMul", m.op("Mul", query, m.number(factor, dtype)), turned)
     if mask is not None and m.dtype(mask) is DType.BOOL:
@@ -57,7 +57,7 @@ def scaled_dot_product_attention(
     if enable_gqa:
         key, value = (_repeated(m, part, m.shape(query)[-3]) for part in (key, value))
     if is_causal:
-        rows, columns = m.shape(query)[-2], m.shape(key)[-2]
+        rows, columns = m.length(query, -2), m.length(key, -2)
         attn_mask = m.const(np.tri(rows, columns, dtype=np.bool_))
     return attend(m, query, key, value, attn_mask, scale)[0]
 
@@ -106,7 +106,7 @@ def native_multi_head_attention(
     for number, source in enumerate((query, key, value)):
         start, end = number * embed_dim, (number + 1) * embed_dim
         found = linear(m, source, m.slice(qkv_weight, 0, start, end), m.slice(qkv_bias, 0, start, end))
-        split = m.reshape(found, [batch, m.shape(source)[1], num_head, width])
+        split = m.reshape(found, [batch, m.length(source, 1), num_head, width])
         parts.append(m.transpose(split, [0, 2, 1, 3]))
     found, weights = attend(m, parts[0], parts[1], parts[2], _seen(m, mask, mask_type), None)
     joined = m.reshape(m.transpose(found, [0, 2, 1, 3]), [batch, length, embed_dim])

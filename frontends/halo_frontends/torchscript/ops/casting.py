@@ -86,6 +86,11 @@ def size(m: Maker, input: Tensor, dim: int | None = None) -> object:
     return m.sizes(value) if dim is None else m.size(value, dim)
 
 
+@aten("_shape_as_tensor")
+def shape_as_tensor(m: Maker, input: Value) -> Value:
+    return m.ints(m.sizes(input)) if m.is_static(input) else m.op("Shape", input)
+
+
 @aten("dim", "ndimension")
 def dim(m: Maker, input: Tensor) -> int:
     return m.rank(m.read(input))

@@ -246,7 +246,7 @@ def _scale(norm: str | None, size: int, forward: bool) -> float:
 
 def _last(m: Maker, value: Value, axis: int, size: int) -> Value:
     """The value with an axis last, cut off or filled with zeros to a length."""
-    have = m.shape(value)[axis]
+    have = m.length(value, axis)
     if have > size:
         value = m.slice(value, axis, 0, size)
     elif have < size:
@@ -272,7 +272,7 @@ def _transformed(
     """A transform along one axis, by products with matrices; `bins` of -1 keeps all frequencies."""
     first, second = parts(m, tensor)
     first, second = floating(m, first), floating(m, second)
-    count = size or m.shape(first)[axis]
+    count = size or m.length(first, axis)
     columns = count if bins < 0 else count // 2 + 1
     cosines, sines = _matrix(count, columns, -1 if forward else 1, _scale(norm, count, forward))
     a = _last(m, first, axis, count)
@@ -287,7 +287,7 @@ def _transformed(
 def _real_inverse(m: Maker, tensor: Tensor, axis: int, size: int | None, norm: str | None) -> Value:
     """The real signal of half a spectrum: all but the first (and, of even sizes, the last) frequency count twice."""
     first, second = parts(m, tensor)
-    count = size or 2 * (m.shape(first)[axis] - 1)
+    count = size or 2 * (m.length(first, axis) - 1)
     bins = count // 2 + 1
     weight = np.full(bins, 2.0)
     weight[0] = 1.0

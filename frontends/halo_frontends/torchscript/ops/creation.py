@@ -233,7 +233,7 @@ def diag(m: Maker, input: Value, diagonal: int = 0) -> Value:
 @aten("diag_embed")
 def diag_embed(m: Maker, input: Value, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Value:
     """The last axis laid along a diagonal of two new axes."""
-    size = m.shape(input)[-1]
+    size = m.length(input, -1)
     wide = size + abs(offset)
     selector = np.zeros((size, wide, wide), m.dtype(input).numpy)
     places = np.arange(size)
@@ -257,7 +257,7 @@ def linalg_vander(m: Maker, x: Value, N: int | None = None) -> Value:
 
 @aten("vander")
 def vander(m: Maker, x: Value, N: int | None = None, increasing: bool = False) -> Value:
-    count = m.shape(x)[-1] if N is None else N
+    count = m.length(x, -1) if N is None else N
     powers = np.arange(count) if increasing else np.arange(count)[::-1]
     exponents = m.const(powers.astype(m.dtype(x).numpy), m.dtype(x))
     return m.op("Pow", m.unsqueeze(x, m.rank(x)), exponents)

@@ -241,7 +241,7 @@ def diff(
             dtype = promote(dtype, m.dtype(part))
         input = m.op("Concat", *(m.cast(part, dtype) for part in parts), axis=axis)
     for _ in range(n):
-        size = m.shape(input)[axis]
+        size = m.length(input, axis)
         if size <= 1:
             return m.slice(input, axis, 0, 0)
         later, earlier = m.slice(input, axis, 1, size), m.slice(input, axis, 0, size - 1)

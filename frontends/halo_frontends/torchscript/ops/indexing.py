@@ -193,7 +193,7 @@ def embedding_bag(
         raise m.unsupported("bags that begin where data says are not supported")
     if padding_idx is not None and padding_idx >= 0:
         raise m.unsupported("bags with padding are not supported")
-    count = m.shape(indices)[0]
+    count = m.length(indices, 0)
     bounds = [*starts.tolist()] if include_last_offset else [*starts.tolist(), count]
     rows = m.op("Gather", weight, as_positions(m, indices), axis=0)
     if per_sample_weights is not None:
@@ -206,7 +206,7 @@ def embedding_bag(
 
 def _bag(m: Maker, rows: Value, kind: str, low: int, high: int) -> Value:
     if low == high:
-        return m.const(np.zeros((1, m.shape(rows)[1]), m.dtype(rows).numpy), m.dtype(rows))
+        return m.const(np.zeros((1, m.length(rows, 1)), m.dtype(rows).numpy), m.dtype(rows))
     return m.op(kind, m.slice(rows, 0, low, high), m.ints([0]), keepdims=1)
 
 

@@ -85,11 +85,11 @@ def column_stack(m: Maker, tensors: Values) -> Value:
 @aten("block_diag")
 def block_diag(m: Maker, tensors: Values) -> Value:
     blocks = [at_least(m, part, 2) for part in tensors]
-    width = sum(m.shape(block)[1] for block in blocks)
+    width = sum(m.length(block, 1) for block in blocks)
     rows: list[Value] = []
     before = 0
     for block in blocks:
-        own = m.shape(block)[1]
+        own = m.length(block, 1)
         rows.append(m.op("Pad", block, m.ints([0, before, 0, width - before - own])))
         before += own
     return concat(m, rows, 0)
@@ -113,7 +113,7 @@ def repeat_interleave(m: Maker, input: Value, repeats: Item, dim: int | None = N
     if dim is None:
         input, dim = m.flat(input), 0
     axis = m.axis(dim, m.rank(input))
-    size = m.shape(input)[axis]
+    size = m.length(input, axis)
     if isinstance(repeats, Tensor):
         counts = m.known(m.read(repeats))
         if counts is None:
@@ -154,7 +154,7 @@ def roll(m: Maker, input: Value, shifts: Ints, dims: Ints = ()) -> Value:
 
 
 def _rolled(m: Maker, value: Value, shift: int, axis: int) -> Value:
-    size = m.shape(value)[axis]
+    size = m.length(value, axis)
     by = shift % size if size else 0
     if not by:
         return value
@@ -211,7 +211,7 @@ def combinations(m: Maker, input: Value, r: int = 2, with_replacement: bool = Fa
     import itertools
 
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
-    rows = np.asarray(list(choose(range(m.shape(input)[0]), r)), np.int64).reshape(-1, r)
+    rows = np.asarray(list(choose(range(m.length(input, 0)), r)), np.int64).reshape(-1, r)
     return m.op("Gather", input, m.const(rows), axis=0)
 
 

@@ -170,11 +170,11 @@ def grouped_mm(
         return m.op("MatMul", input, mat2)
     if offs is None or bias is not None or m.rank(input) != 2 or m.rank(mat2) != 3:
         raise m.unsupported("grouped products of this form are not supported")
-    rows = m.const(np.arange(m.shape(input)[0], dtype=np.int64)[:, None])
+    rows = m.const(np.arange(m.length(input, 0), dtype=np.int64)[:, None])
     ends = m.cast(offs, DType.INT64)
     found: Value | None = None
     before = m.const(np.zeros(1, np.int64))
-    for group in range(m.shape(mat2)[0]):
+    for group in range(m.length(mat2, 0)):
         end = m.slice(ends, 0, group, group + 1)
         inside = m.op("And", m.op("GreaterOrEqual", rows, before), m.op("Less", rows, end))
         part = m.op("MatMul", input, m.squeeze(m.slice(mat2, 0, group, group + 1), 0))

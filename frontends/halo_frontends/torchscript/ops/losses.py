@@ -187,7 +187,7 @@ def _soft_cross_entropy(
         target = m.op(
             "Add",
             m.op("Mul", target, constant_like(m, target, 1 - smoothing)),
-            constant_like(m, target, smoothing / m.shape(logs)[axis]),
+            constant_like(m, target, smoothing / m.length(logs, axis)),
         )
     loss = m.op("Mul", logs, target)
     if weight is not None:
@@ -245,7 +245,7 @@ def multi_margin_loss(
     alone = m.rank(input) < 2
     value = m.reshape(input, [1, -1]) if alone else input
     classes = m.reshape(as_positions(m, target), [-1])
-    count = m.shape(value)[1]
+    count = m.length(value, 1)
     picked = m.op("GatherElements", value, m.unsqueeze(classes, 1), axis=1)
     gap = m.op("Relu", m.op("Add", m.op("Sub", value, picked), m.number(margin, m.dtype(value))))
     gap = gap if p == 1 else m.op("Mul", gap, gap)

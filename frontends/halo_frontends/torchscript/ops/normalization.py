@@ -27,7 +27,7 @@ def batch_norm(
     eps: float,
     cudnn_enabled: bool = True,
 ) -> Value:
-    channels = m.shape(input)[1] if m.rank(input) > 1 else m.shape(input)[0]
+    channels = m.length(input, 1) if m.rank(input) > 1 else m.length(input, 0)
     scale = weight or m.const(np.ones(channels, m.dtype(input).numpy))
     shift = bias or m.const(np.zeros(channels, m.dtype(input).numpy))
     if running_mean is None or running_var is None or training:
@@ -96,7 +96,7 @@ def instance_norm(
     eps: float,
     cudnn_enabled: bool = True,
 ) -> Value:
-    channels = m.shape(input)[1]
+    channels = m.length(input, 1)
     scale = weight or m.const(np.ones(channels, m.dtype(input).numpy))
     shift = bias or m.const(np.zeros(channels, m.dtype(input).numpy))
     if not use_input_stats and running_mean is not None and running_var is not None:
@@ -148,7 +148,7 @@ def group_norm(
     eps: float = 1e-5,
     cudnn_enabled: bool = True,
 ) -> Value:
-    channels = m.shape(input)[1]
+    channels = m.length(input, 1)
     if m.rank(input) < 3:
         shape = m.shape(input)
         split = m.reshape(input, [shape[0], num_groups, -1])
@@ -156,6 +156,27 @@ def group_norm(
     scale = weight or m.const(np.ones(channels, m.dtype(input).numpy))
     shift = bias or m.const(np.zeros(channels, m.dtype(input).numpy))
     return m.op("GroupNormalization", input, scale, shift, num_groups=num_groups, epsilon=eps)
+
+
+@aten("native_group_norm")
+def native_group_norm(
+    m: Maker,
+    input: Value,
+    weight: Value | None,
+    bias: Value | None,
+    N: int,
+    C: int,
+    HxW: int,
+    group: int,
+    eps: float,
+) -> tuple[Value, Value, Value]:
+    """With the means and reciprocal deviations of the groups."""
+    flat = m.reshape(input, [N, group, C // group * HxW])
+    mean = m.op("ReduceMean", flat, m.ints([2]), keepdims=0)
+    centred = m.op("Sub", flat, m.unsqueeze(mean, 2))
+    variance = m.op("ReduceMean", m.op("Mul", centred, centred), m.ints([2]), keepdims=0)
+    deviation = m.op("Reciprocal", m.op("Sqrt", m.op("Add", variance, constant_like(m, variance, eps))))
+    return group_norm(m, input, group, weight, bias, eps), mean, deviation
 
 
 @aten("local_response_norm")

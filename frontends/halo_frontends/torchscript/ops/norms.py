@@ -108,7 +108,7 @@ def pairwise_distance(
 
 @aten("pdist")
 def pdist(m: Maker, input: Value, p: float = 2.0) -> Value:
-    rows, columns = np.triu_indices(m.shape(input)[0], 1)
+    rows, columns = np.triu_indices(m.length(input, 0), 1)
     left, right = (m.op("Gather", input, m.const(part.astype(np.int64)), axis=0) for part in (rows, columns))
     return norm_over(m, m.op("Sub", left, right), p, [1], False)
 
@@ -146,7 +146,7 @@ def _spread(m: Maker, value: Value, axes: list[int], correction: float, keepdim:
     """The variance: squared distances from the mean over (n - correction)."""
     centred = m.op("Sub", value, reduce(m, "ReduceMean", value, axes, True))
     total = reduce(m, "ReduceSum", m.op("Mul", centred, centred), axes, keepdim)
-    count = prod(m.shape(value)[axis] for axis in axes) - correction
+    count = prod(m.length(value, axis) for axis in axes) - correction
     return m.op("Div", total, constant_like(m, total, count if count > 0 else 0.0))
 
 
@@ -201,7 +201,7 @@ def trace(m: Maker, input: Value) -> Value:
 
 def _trapezoids(m: Maker, y: Value, x: Value | None, dx: Number, axis: int) -> Value:
     """The areas between neighbours."""
-    size = m.shape(y)[axis]
+    size = m.length(y, axis)
     value = y if m.dtype(y).is_float else m.cast(y, DType.FLOAT32)
     pairs = m.op("Add", m.slice(value, axis, 1, size), m.slice(value, axis, 0, size - 1))
     width = m.number(dx, m.dtype(value))
@@ -210,7 +210,7 @@ def _trapezoids(m: Maker, y: Value, x: Value | None, dx: Number, axis: int) -> V
         if m.rank(x) == 1:
             places = m.reshape(places, [-1 if number == axis else 1 for number in range(m.rank(y))])
         across = m.axis(axis - m.rank(y), m.rank(places))
-        count = m.shape(places)[across]
+        count = m.length(places, across)
         width = m.op("Sub", m.slice(places, across, 1, count), m.slice(places, across, 0, count - 1))
     return m.op("Mul", m.op("Mul", pairs, width), constant_like(m, value, 0.5))
 
@@ -246,6 +246,6 @@ def cov(
     rows = m.unsqueeze(input, 0) if m.rank(input) < 2 else input
     rows = rows if m.dtype(rows).is_float else m.cast(rows, DType.FLOAT32)
     centred = m.op("Sub", rows, m.op("ReduceMean", rows, m.ints([1]), keepdims=1))
-    count = m.shape(rows)[1] - correction
+    count = m.length(rows, 1) - correction
     found = m.op("Div", m.op("MatMul", centred, m.transpose(centred, [1, 0])), constant_like(m, rows, count))
     return m.squeeze(found, 0, 1) if m.rank(input) < 2 else found

@@ -73,9 +73,9 @@ def median(m: Maker, input: Value, dim: int | None = None, keepdim: bool = False
         return input if dim is None else (input, m.number(0, DType.INT64))
     if dim is None:
         flat = m.flat(input)
-        return _at_rank(m, flat, (m.shape(flat)[0] - 1) // 2, 0, False)[0]
+        return _at_rank(m, flat, (m.length(flat, 0) - 1) // 2, 0, False)[0]
     axis = m.axis(dim, m.rank(input))
-    return _at_rank(m, input, (m.shape(input)[axis] - 1) // 2, axis, keepdim)
+    return _at_rank(m, input, (m.length(input, axis) - 1) // 2, axis, keepdim)
 
 
 @aten("quantile")
@@ -90,7 +90,7 @@ def quantile(
     value = m.flat(input) if dim is None else input
     axis = 0 if dim is None else m.axis(dim, m.rank(input))
     ordered = _arranged(m, value, axis, False)[0]
-    place = wanted * (m.shape(value)[axis] - 1)
+    place = wanted * (m.length(value, axis) - 1)
     low, high = np.floor(place).astype(np.int64), np.ceil(place).astype(np.int64)
     weight = {"linear": place - low, "lower": 0 * place, "higher": high > low, "midpoint": (high > low) / 2}.get(
         interpolation

@@ -28,7 +28,7 @@ def padded(m: Maker, input: Value, pad: Sizes, mode: str, value: Number | None) 
         low, high = before[axis], after[axis]
         if isinstance(low, Scalar) or isinstance(high, Scalar) or (low >= 0 and high >= 0):
             continue
-        size = m.shape(input)[axis]
+        size = m.length(input, axis)
         input = m.slice(input, axis, max(-low, 0), size + min(high, 0))
         before[axis], after[axis] = max(low, 0), max(high, 0)
     if all(size == 0 for size in (*before, *after)):
@@ -51,7 +51,7 @@ def _trimmed(m: Maker, input: Value, before: Sizes, after: Sizes, mode: str) -> 
     for axis, (low, high) in enumerate(zip(before, after, strict=True)):
         if (isinstance(low, int) and low < 0) or (isinstance(high, int) and high < 0):
             first = -low if isinstance(low, int) and low < 0 else 0
-            last = m.shape(input)[axis] + (high if isinstance(high, int) and high < 0 else 0)
+            last = m.length(input, axis) + (high if isinstance(high, int) and high < 0 else 0)
             input = m.slice(input, axis, first, last)
     return input
 

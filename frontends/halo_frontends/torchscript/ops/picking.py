@@ -46,7 +46,7 @@ def unfold(m: Maker, input: Tensor, dimension: int, size: int, step: int) -> Ten
     value = m.read(input)
     rank = m.rank(value)
     axis = m.axis(dimension, rank)
-    length = m.shape(value)[axis] if rank else 1
+    length = m.length(value, axis) if rank else 1
     starts = np.arange(0, length - size + 1, step)[:, None] + np.arange(size)
     order = [number for number in range(rank + 1) if number != axis + 1] + [axis + 1]
     return m.view(

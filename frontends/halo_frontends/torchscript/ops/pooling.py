@@ -203,7 +203,7 @@ def _adaptive_average(m: Maker, input: Value, wanted: tuple[int, ...]) -> Value:
     if kernel is not None:
         return _average(m, input, spatial, kernel, kernel, (0,), False, True, None)
     for axis, (size, out) in enumerate(zip(sizes, wanted, strict=True), m.rank(input) - spatial):
-        input = _mix_axis(m, input, axis, _window_weights(size, out))
+        input = mix_axis(m, input, axis, _window_weights(size, out))
     return input
 
 
@@ -216,7 +216,7 @@ def _window_weights(size: int, out: int) -> np.ndarray[tuple[int, ...], np.dtype
     return weights
 
 
-def _mix_axis(m: Maker, value: Value, axis: int, weights: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Value:
+def mix_axis(m: Maker, value: Value, axis: int, weights: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Value:
     """Every element along an axis becomes a weighted sum of the old ones: a product with a matrix."""
     rank = m.rank(value)
     order = [number for number in range(rank) if number != axis] + [axis]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from halo_frontends.torchscript.maker import Maker, Size
+from halo_frontends.torchscript.ops.pooling import mix_axis
 from halo_frontends.torchscript.table import aten
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from halo_frontends.torchscript.kinds import Floats, Ints, Item, Sizes, Value
 
 
@@ -22,7 +25,6 @@ def resized(
     align_corners: bool,
     given_scales: list[float | None],
     exact: bool = False,
-    antialias: bool = False,
 ) -> Value:
     """Resize the spatial axes. A scale that is given decides which places are read, the size how many."""
     rank = m.rank(input)
@@ -41,7 +43,6 @@ def resized(
     attributes: dict[str, object] = {
         "mode": {"linear": "linear", "cubic": "cubic", "nearest": "nearest"}[mode],
         "coordinate_transformation_mode": transformation,
-        "antialias": int(antialias),
         "nearest_mode": ("round_prefer_ceil" if exact else "floor") if mode == "nearest" else None,
     }
     factors = _factors(m, input, size, given_scales, align_corners)
@@ -110,7 +111,49 @@ def _resized_by(
     items = list(scales[0]) if scales and isinstance(scales[0], (list, tuple)) else list(scales)
     given = [float(item) if isinstance(item, (int, float)) else None for item in items]
     factors = tuple(scale for scale in given if scale is not None)
-    return resized(m, input, size, factors if size is None else None, mode, align_corners, given, exact, antialias)
+    if antialias:
+        return _smoothed(m, input, size, given, mode, align_corners)
+    return resized(m, input, size, factors if size is None else None, mode, align_corners, given, exact)
+
+
+def _smoothed(
+    m: Maker, input: Value, size: Sizes | None, given: list[float | None], mode: str, align_corners: bool
+) -> Value:
+    """With antialiasing: along each axis a product with a matrix of filter weights."""
+    for number, axis in enumerate(range(2, m.rank(input))):
+        have = m.length(input, axis)
+        scale = given[number] if number < len(given) else None
+        wanted: Size = int(np.floor(have * (scale or 1.0))) if size is None else size[number]
+        if not isinstance(wanted, int):
+            raise m.unsupported("antialiasing to a size that depends on data is not supported")
+        step = have / wanted if scale is None else 1 / scale
+        if align_corners:
+            step = (have - 1) / (wanted - 1) if wanted > 1 else 0.0
+        input = mix_axis(m, input, axis, _filter_weights(have, wanted, step, mode))
+    return input
+
+
+def _filter_weights(have: int, wanted: int, step: float, mode: str) -> NDArray[np.float32]:
+    """Row i holds the normalised weights of output i (ATen/native/cpu/UpSampleKernel.cpp, aa)."""
+    stretch = max(step, 1.0)
+    reach = (1.0 if mode == "linear" else 2.0) * stretch
+    weights = np.zeros((wanted, have))
+    for row in range(wanted):
+        centre = step * (row + 0.5)
+        first, last = max(int(centre - reach + 0.5), 0), min(int(centre + reach + 0.5), have)
+        distance = np.abs((np.arange(first, last) - centre + 0.5) / stretch)
+        weights[row, first:last] = _linear(distance) if mode == "linear" else _cubic(distance)
+    return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+
+
+def _linear(x: NDArray[Any]) -> NDArray[Any]:
+    return np.maximum(1 - x, 0)
+
+
+def _cubic(x: NDArray[Any], a: float = -0.5) -> NDArray[Any]:
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    far = (((x - 5) * x + 8) * x - 4) * a
+    return np.where(x < 1, near, np.where(x < 2, far, 0))
 
 
 for _prefix, (_mode, _exact) in _KINDS.items():

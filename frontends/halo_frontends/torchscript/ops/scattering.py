@@ -38,7 +38,7 @@ def _matched(m: Maker, index: Value, source: Operand, dtype: DType) -> Value:
         return m.expand(m.number(source, dtype), shape)
     value = m.cast(source, dtype)
     for axis, size in enumerate(shape):
-        if m.shape(value)[axis] > size:
+        if m.length(value, axis) > size:
             value = m.slice(value, axis, 0, size)
     return value
 
@@ -98,7 +98,7 @@ def _along(m: Maker, input: Value, axis: int, index: Value) -> Value:
     """Positions along one axis, the same for all other axes."""
     shape = list(m.shape(input))
     positions = m.flat(as_positions(m, index)) if m.rank(index) else m.unsqueeze(as_positions(m, index), 0)
-    shape[axis] = m.shape(positions)[0]
+    shape[axis] = m.length(positions, 0)
     line = m.reshape(positions, [-1 if number == axis else 1 for number in range(len(shape))])
     return m.expand(line, shape)
 

@@ -122,7 +122,7 @@ def _spectra(m: Maker, input: Value, window: Value | None, how: _Frames) -> Valu
     if how.center:
         half = how.size // 2
         value = m.squeeze(padded(m, m.unsqueeze(value, 1), [half, half], how.pad_mode, 0.0), 1)
-    starts = np.arange(0, m.shape(value)[1] - how.size + 1, how.hop)[:, None] + np.arange(how.size)
+    starts = np.arange(0, m.length(value, 1) - how.size + 1, how.hop)[:, None] + np.arange(how.size)
     frames = m.op("Gather", value, m.const(starts), axis=1)
     if window is not None or how.window_length < how.size:
         shape = window if window is not None else m.const(np.ones(how.window_length, np.float32))
@@ -137,7 +137,7 @@ def _spectra(m: Maker, input: Value, window: Value | None, how: _Frames) -> Valu
 
 def _centred(m: Maker, window: Value, length: int) -> Value:
     """A window in the middle of a frame."""
-    missing = length - m.shape(window)[0]
+    missing = length - m.length(window, 0)
     return window if not missing else m.op("Pad", window, m.ints([missing // 2, missing - missing // 2]))
 
 

@@ -215,7 +215,7 @@ def _clamped(position: int, size: int) -> int:
 
 def _put_back(m: Maker, base: Value, new: Value, axis: int, taken: range) -> Value:
     """The base with the positions `taken` along an axis replaced."""
-    size = m.shape(base)[axis]
+    size = m.length(base, axis)
     if len(taken) == size and taken.step == 1:
         return new
     if taken.step == 1 or len(taken) <= 1:
@@ -235,7 +235,7 @@ def narrow(m: Maker, input: Tensor, dim: int, start: Size, length: Size) -> Tens
     if isinstance(start, Scalar) or isinstance(length, Scalar):
         return m.view(input, lambda base: m.slice(base, dim, start, _sum(m, start, length)), None)
     if start < 0:
-        start += m.shape(m.read(input))[m.axis(dim, m.rank(m.read(input)))]
+        start += m.length(m.read(input), dim)
     return slice(m, input, dim, start, start + length)
 
 
@@ -268,7 +268,7 @@ def select(m: Maker, input: Tensor, dim: int, index: Size) -> Tensor:
 def _select_at_run_time(m: Maker, input: Tensor, axis: int, index: Scalar) -> Tensor:
     def inject(base: Value, new: Value) -> Value:
         shape = [1] * m.rank(base)
-        shape[axis] = m.shape(base)[axis]
+        shape[axis] = m.length(base, axis)
         places = m.const(np.arange(shape[axis]).reshape(shape))
         wrapped = m.op("Mod", index.value, m.number(shape[axis], DType.INT64))
         return m.op("Where", m.op("Equal", places, wrapped), m.unsqueeze(new, axis), base)
@@ -279,13 +279,13 @@ def _select_at_run_time(m: Maker, input: Tensor, axis: int, index: Scalar) -> Te
 @aten("unbind", "unbind_copy")
 def unbind(m: Maker, input: Tensor, dim: int = 0) -> list[Tensor]:
     value = m.read(input)
-    return [select(m, input, dim, index) for index in range(m.shape(value)[m.axis(dim, m.rank(value))])]
+    return [select(m, input, dim, index) for index in range(m.length(value, dim))]
 
 
 @aten("split", "split_copy", "split_with_sizes", "split_with_sizes_copy", "unsafe_split", "unsafe_split_with_sizes")
 def split(m: Maker, input: Tensor, split_size: Item, dim: int = 0) -> list[Tensor]:
     value = m.read(input)
-    size = m.shape(value)[m.axis(dim, m.rank(value))]
+    size = m.length(value, dim)
     if isinstance(split_size, (list, tuple)):
         return _pieces(m, input, dim, [piece for piece in split_size if isinstance(piece, int)])
     piece = m.to_number(m.read(split_size)) if isinstance(split_size, Tensor) else split_size
@@ -302,14 +302,14 @@ def _pieces(m: Maker, input: Tensor, dim: int, sizes: list[int]) -> list[Tensor]
 @aten("chunk", "unsafe_chunk")
 def chunk(m: Maker, input: Tensor, chunks: int, dim: int = 0) -> list[Tensor]:
     value = m.read(input)
-    size = m.shape(value)[m.axis(dim, m.rank(value))]
+    size = m.length(value, dim)
     return split(m, input, max(-(-size // chunks), 1), dim)
 
 
 @aten("tensor_split")
 def tensor_split(m: Maker, input: Tensor, sections: Item, dim: int = 0) -> list[Tensor]:
     value = m.read(input)
-    size = m.shape(value)[m.axis(dim, m.rank(value))]
+    size = m.length(value, dim)
     if isinstance(sections, Tensor):
         contents = m.known(m.read(sections))
         if contents is None:

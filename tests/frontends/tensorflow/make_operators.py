@@ -1,0 +1,87 @@
+"""Makes one small frozen graph per operator and form, with inputs and TensorFlow's outputs.
+
+Run by `made.py` in a virtual environment that holds TensorFlow:
+
+    python make_operators.py FOLDER
+
+Every case gives `NAME.pb` and `NAME.npz` (inputs `in__name`, outputs `out__0` ...); `index.json` lists them with the
+operators of each graph and its output nodes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+sys.path.insert(0, str(Path(__file__).parent))
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+tf: Any = importlib.import_module("tensorflow")
+cases: Any = importlib.import_module("operator_cases")
+programs: Any = importlib.import_module("operator_programs")
+
+
+def graph_of(call: Callable[..., Any], inputs: dict[str, NDArray[Any]]) -> tuple[Any, list[str], list[NDArray[Any]]]:
+    """The graph of a function of these inputs, the names of its outputs, and their values."""
+    specs = [tf.TensorSpec(array.shape, array.dtype, name=name) for name, array in inputs.items()]
+
+    def called(*given: Any) -> Any:
+        return call(*given)
+
+    concrete = tf.function(called).get_concrete_function(*specs)
+    results = concrete(*(tf.constant(array) for array in inputs.values()))
+    flat = [np.asarray(result) for result in tf.nest.flatten(results)]
+    return concrete.graph.as_graph_def(), [output.name for output in concrete.outputs], flat
+
+
+def raw_call(case: Any) -> Callable[..., Any]:
+    """A function of the case's inputs that applies the operator."""
+
+    def call(*given: Any) -> Any:
+        left = dict(zip(case.inputs, given, strict=True))
+        arguments = {name: cases.filled(value, name, left) for name, value in case.arguments.items()}
+        return getattr(tf.raw_ops, case.op)(**arguments)
+
+    return call
+
+
+def all_cases() -> Iterator[tuple[str, Callable[..., Any], dict[str, NDArray[Any]]]]:
+    """Name, function and inputs of every case."""
+    numbers: dict[str, int] = {}
+    for case in cases.all_cases():
+        numbers[case.op] = numbers.get(case.op, -1) + 1
+        yield f"{case.op}_{numbers[case.op]}", raw_call(case), case.inputs
+    for name, call, inputs in programs.all_programs(tf):
+        yield f"program_{name}", call, inputs
+
+
+def operators(graph: Any) -> list[str]:
+    """All operators of a graph and its functions."""
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    return sorted({node.op for node in nodes})
+
+
+def main(folder: Path) -> None:
+    index: list[dict[str, Any]] = []
+    for name, call, inputs in all_cases():
+        try:
+            graph, outputs, values = graph_of(call, inputs)
+        except Exception as error:
+            raise SystemExit(f"{name}: {error}") from error
+        (folder / f"{name}.pb").write_bytes(graph.SerializeToString())
+        arrays: dict[str, Any] = {f"in__{key}": array for key, array in inputs.items()}
+        arrays |= {f"out__{number}": value for number, value in enumerate(values)}
+        np.savez(folder / f"{name}.npz", **arrays)
+        index.append({"name": name, "operators": operators(graph), "outputs": outputs})
+    (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
