@@ -26,14 +26,21 @@ class LRN(Op):
     bias: float = 1.0
 
     def infer(self, args: InferArgs) -> tuple[Type, ...]:
+        if self.size < 1:
+            raise args.error(f"a window of {self.size} channels: it has at least one")
         return (check_float(args, 2),)
+
+    def _window(self, channels: int) -> int:
+        """The window's size as far as it matters: from any channel, 2·channels - 1 reach all of them."""
+        return min(self.size, max(1, 2 * channels - 1))
 
     def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
         array = args.array(0)
         x = widen(array)
-        below = (self.size - 1) // 2
-        margins = [(0, 0), (below, self.size - 1 - below), *[(0, 0)] * (x.ndim - 2)]
-        sums = window_sums(np.pad(np.square(x), margins), self.size)
+        window = self._window(x.shape[1])
+        below = (window - 1) // 2
+        margins = [(0, 0), (below, window - 1 - below), *[(0, 0)] * (x.ndim - 2)]
+        sums = window_sums(np.pad(np.square(x), margins), window)
         y = x / np.power(self.bias + self.alpha / self.size * sums, np.asarray(self.beta, x.dtype))
         return (np.asarray(y).astype(array.dtype),)
 
@@ -45,7 +52,7 @@ class LRN(Op):
         type = args.tensor(0)
         batch, channels, *field = type.static_shape
         flat = phases.view(x, (batch, channels, prod(field)))
-        kernel = channel_window_kernel(phases.form.type(flat), self.size)
+        kernel = channel_window_kernel(phases.form.type(flat), self._window(channels))
         wide = kernel.write_types[0]
         sums = phases.form.value(wide, phases.shape(flat))
         phases.form.call(kernel, (flat,), (sums,))
@@ -60,3 +67,4 @@ class LRN(Op):
         yield Sample(cls(4, alpha=0.5, beta=0.5, bias=2.0), (floats(1, 1, 9, 3, 2),))
         yield Sample(cls(3, alpha=0.01), (floats(2, 2, 6, 5, 1, dtype=DType.FLOAT16),))
         yield Sample(cls(9), (floats(3, 2, 4, 3, 3, low=-9, high=9),))
+        yield Sample(cls(2**40), (floats(4, 1, 3, 2, 2),))

@@ -51,12 +51,15 @@ _PLAIN = {
 _PRELUDE = r"""
 #include <ODLA/odla.h>
 #include <ODLA/odla_halo.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
-enum { KEPT = 64, BUFFER = 1 << 20 };
+enum { KEPT = 64, BUFFER = 1 << 20, PATIENCE_SECONDS = 60 };
+static const char* volatile calling = "";
 static unsigned long long state;
 static void* handles[KEPT];
 static unsigned char memory[BUFFER];
@@ -183,17 +186,28 @@ static odla_run_profile* some_profile(void) {
 /** A statistics of answers: a fuzzer that is refused everything tests little. */
 static unsigned long long succeeded, refused;
 
+/** One call that does not come back is a defect as a crash is: say which. */
+static void give_up(int number) {
+  (void)number;
+  const char* const name = calling;
+  if (write(2, name, strlen(name)) < 0 || write(2, " does not come back\n", 20) < 0) _exit(4);
+  _exit(3);
+}
+
 static void count(int success) { ++*(success ? &succeeded : &refused); }
 """
 _MAIN = r"""
 int main(int arguments, char** texts) {
-  if (arguments != 3) return 2;
+  if (arguments != 4) return 2;
   state = strtoull(texts[1], NULL, 10);
-  const double seconds = atof(texts[2]);
+  const unsigned long long most = strtoull(texts[2], NULL, 10);
+  const double seconds = atof(texts[3]);
+  (void)signal(SIGALRM, give_up);
   (void)odla_GetVersionString(); /* starting the library is not part of the time */
   const time_t end = time(NULL) + (time_t)seconds;
   unsigned long long calls = 0;
-  while (time(NULL) < end) {
+  while (calls < most && time(NULL) < end) {
+    (void)alarm(PATIENCE_SECONDS);
     for (int repeat = 0; repeat < 100; ++repeat, ++calls) step(below(FUNCTIONS));
     if (below(20) == 0) { /* a fresh beginning now and then: argument, constant, operator, output, run */
       odla_computation made = NULL;
@@ -210,7 +224,7 @@ int main(int arguments, char** texts) {
 
 
 def fuzzer_source() -> str:
-    """The program. Arguments: a seed, and how many seconds to go on; it prints calls, successes and refusals."""
+    """The program. Arguments: a seed, at most how many calls and seconds; it prints calls, successes and refusals."""
     chosen = [function for function in functions() if function.name not in _LEFT_OUT]
     enumerators = {item.name: item for item in standard().enumerations}
     steps = "".join(
@@ -226,6 +240,7 @@ def _call(function: Function, enumerators: dict[str, Enumeration]) -> str:
     if function.variadic:
         arguments += ['"ipu-1"', "(const char*)NULL"] if function.name != "odla_CustomOp" else ["(const char*)NULL"]
     call = f"{function.name}({', '.join(arguments)})"
+    lines.append(f'calling = "{function.name}";')
     outs = [line.split()[1] for line in lines if line.startswith("void*")]
     match function.result:
         case "odla_status":
