@@ -30,6 +30,7 @@ FAMILIES = (
     "operators.reduction",
     "operators.contraction",
     "operators.activation",
+    "operators.attention",
     "operators.normalization",
     "operators.windows",
     "operators.recurrent",

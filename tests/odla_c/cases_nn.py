@@ -40,6 +40,7 @@ def cases() -> Iterator[Case]:
     yield from _deconvolutions()
     yield from _pools()
     yield from _normalisations()
+    yield from _attentions()
     yield from _recurrent()
     yield from _losses()
     yield from _regions()
@@ -207,6 +208,37 @@ def _normalisations() -> Iterator[Case]:
         made = reference(op, x, gamma if with_scale else np.ones(sizes, np.float32), *((beta,) if with_scale else ()))
         tail = (V(gamma, constant=True), V(beta)) if with_scale else (NULL, NULL)
         yield one("odla_LayerNorm", V(x), len(axes), Numbers(axes), 1e-3, *tail, expect=made, tolerance=1e-4)
+
+
+def _attended(x: Array, mask: Array | None, heads: int, *projections: tuple[Array, Array | None]) -> Array:
+    """Multi-head self-attention, written down anew."""
+    batch, length, hidden = x.shape
+    flat = [x @ weight.reshape(hidden, -1) + (0 if bias is None else bias.reshape(-1)) for weight, bias in projections]
+    q, k, v = (part.reshape(batch, length, heads, -1).transpose(0, 2, 1, 3) for part in flat)
+    scores = q @ k.transpose(0, 1, 3, 2) / np.sqrt(q.shape[-1]) + (0 if mask is None else mask)
+    weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    made = weights / weights.sum(axis=-1, keepdims=True) @ v
+    return made.transpose(0, 2, 1, 3).reshape(batch, length, -1).astype(np.float32)
+
+
+def _attentions() -> Iterator[Case]:
+    x = data(60, 2, 5, 6)
+    hidden = np.where(np.arange(5) < 3, 0, -10000).astype(np.float32).reshape(1, 1, 1, 5)
+    per_head = data(61, 2, 3, 5, 5)
+    for number, (heads, by_head, mask, biased) in enumerate(
+        ((1, False, None, True), (2, True, hidden, True), (3, True, None, False), (3, False, per_head, True))
+    ):
+        shape = (6, heads, 4) if by_head else (6, 4 * heads)
+        weights = [data(62 + 6 * number + each, *shape) for each in range(3)]
+        biases = [data(65 + 6 * number + each, *shape[1:]) if biased else None for each in range(3)]
+        made = _attended(x, mask, heads, *zip(weights, biases, strict=True))
+        operands = [
+            each
+            for weight, bias in zip(weights, biases, strict=True)
+            for each in (V(weight, constant=True), NULL if bias is None else V(bias))
+        ]
+        first = NULL if mask is None else V(mask)
+        yield one("odla_MultiHeadAttention", V(x), first, *operands, expect=made, tolerance=1e-4)
 
 
 def _recurrent() -> Iterator[Case]:

@@ -55,10 +55,16 @@ def compile_program(
 def run_program(
     program: Path, *arguments: str, device: str | None = None, seconds: float = 120.0, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """The program run outside of any virtual environment: nothing but what is given is in its environment."""
+    """The program run in its own folder, outside of any virtual environment, with no environment but what is given."""
     variables = {"ODLA_LOG_LEVEL": "off", "OMP_NUM_THREADS": "1", **environment}
     if device is not None:
         variables["ODLA_DEVICE"] = device
     return subprocess.run(
-        [str(program), *arguments], capture_output=True, text=True, check=False, env=variables, timeout=seconds
+        [str(program), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=program.parent,
+        env=variables,
+        timeout=seconds,
     )

@@ -7,16 +7,15 @@ import json
 from typing import Any, cast
 
 from halo_py.errors import OutOfMemoryError, UsageError
-from odla.api.table import functions
 from odla.c import location as places
-from odla.c import state
+from odla.c import op_support, state
 from odla.c.binding import c, c_text, is_memory
 from odla.c.computation import Computation
 from odla.c.computation_file import save_computation
 from odla.c.context import Context
 from odla.c.control import LoopScope
 from odla.c.decode import Out
-from odla.c.device import Device
+from odla.c.device import Device, target_of
 from odla.c.dispatch import failures, implements
 from odla.c.executable import Executable
 from odla.c.trace import DeviceTrace
@@ -45,13 +44,17 @@ def last_error_status() -> int:
 
 @implements("odla_QueryOpSupport")
 def query_support(device: Device | None, function_name: str, supported: Out, text_size: int, text: Out | None) -> None:
-    """Whether the library has an operator function; every device runs them all, parts on the host where it must."""
-    found = next((function for function in functions() if function.name == function_name), None)
-    is_operator = found is not None and found.result in ("odla_value", "odla_values")
-    supported.set(int(is_operator))
-    reason = "" if is_operator else f"{function_name} is no operator function of this library"
+    """Whether the library has an operator function, and what of it a device's own processors cannot do.
+
+    Every device runs every operator; what its processors cannot do, the host does.
+    """
+    known = function_name in op_support.operator_functions()
+    supported.set(int(known))
+    why = f"{function_name} is no operator function of this library"
+    if known:
+        why = op_support.reason(function_name, target_of(device, {}).device)
     if text_size and text is not None:
-        _write_text(reason, text_size, text, None)
+        _write_text(why, text_size, text, None)
 
 
 @implements("odla_GetRunProfile")

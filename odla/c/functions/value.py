@@ -12,10 +12,14 @@ from odla.c.binding import c, c_text
 from odla.c.control import branch_scope
 from odla.c.decode import Out
 from odla.c.dispatch import implements
-from odla.c.values import Role, Value, read_array, write_array
+from odla.c.element_types import ElementType, dtype_of
+from odla.c.values import Role, Value, read_array, static_shape, write_array
 
 if TYPE_CHECKING:
+    from halo_py.types import Shape
     from odla.c.computation import Computation
+
+Dims = tuple[int, ...]
 
 _PRINTED = 32
 """Elements that a dump shows at each end of a dimension."""
@@ -39,6 +43,32 @@ def set_value_data(value: Value, data: Any) -> None:
     if value.role not in (Role.EAGER, Role.VARIABLE):
         raise UsageError(f"{value.label} takes no data: bind memory to arguments")
     value.array = read_array(data, value.type, value.label)
+
+
+@implements("odla_InitValue")
+def init_value(computation: Computation | None, value: Value | None, element_type: int, shape: Dims | None) -> None:
+    """State the type of a value: one that can hold contents holds zeros of it, for others the statement is checked."""
+    dtype = dtype_of(element_type, "element_type")
+    if value is None:
+        return
+    if value.role is not Role.EAGER and (value.type.dtype is not dtype or not _fits(value.type.shape, shape)):
+        stated = "?" if shape is None else ", ".join(map(str, shape))
+        raise UsageError(f"{value.label} is {value.type}, not {dtype.text}[{stated}]")
+    if value.role is Role.EAGER:
+        if shape is None or any(dim < 0 for dim in shape):
+            raise UsageError(f"the shape for {value.label} is unknown")
+        value.become_eager(eager.zeros(shape, dtype))
+        value.element = ElementType(element_type)
+    elif value.role is Role.VARIABLE:
+        value.array = eager.zeros(static_shape(value.type, value.label), dtype)
+
+
+def _fits(known: Shape | None, stated: Dims | None) -> bool:
+    """Whether a stated shape contradicts nothing that is known."""
+    if known is None or stated is None:
+        return True
+    pairs = zip(known, stated, strict=False)
+    return len(known) == len(stated) and all(not isinstance(a, int) or b < 0 or a == b for a, b in pairs)
 
 
 @implements("odla_SetValueDataById")

@@ -60,8 +60,9 @@ extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_GetLastErrorStatus(void);
 /**
  * Whether a device runs what a function of this API adds, and where or why not.
  *
- * Every operator function runs on every device; what a device's processors cannot do, the host
- * does.
+ * The function is named as in C, e.g. odla_NMS; a NULL device is the one that calls without a
+ * device use. A text that is not empty says why not, or that the host does the work and why the
+ * device's own processors cannot. text may be NULL with text_size 0.
  */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_QueryOpSupport(
     odla_device device, const odla_char* function_name, odla_bool* supported, odla_size_t text_size,
@@ -128,6 +129,32 @@ extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_HardSwish(
 /** Dropout; at inference the input itself. */
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_Dropout(
     odla_value input, odla_float32 ratio, const odla_value_id value_id);
+
+/**
+ * Self-attention: softmax(q k' / sqrt(size of a head) + mask) v over heads side by side.
+ *
+ * input is [batch, sequence, hidden]. A weight [hidden, heads, size] says how many heads there are;
+ * weights [hidden, width] are one head, or as many as the mask [batch, heads, sequence, sequence]
+ * has. A bias has one number per column and may be NULL. The mask is added to the scores, broadcast
+ * to [batch, heads, sequence, sequence], and may be NULL. The result is [batch, sequence, heads x
+ * size]. (Existing generators call it with these operands and say nothing of the heads.)
+ */
+extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_MultiHeadAttention(
+    odla_value input, odla_value mask, odla_value query_weight, odla_value query_bias, odla_value
+    key_weight, odla_value key_bias, odla_value value_weight, odla_value value_bias, const
+    odla_value_id value_id);
+
+/**
+ * State the type of a value; what can hold contents holds zeros of it.
+ *
+ * Eager values and variables then hold zeros; a variable's type must be the declared one. For other
+ * values the statement is checked: dimensions of -1, and values whose shape is not known, fit
+ * everything. A NULL value is a statement about nothing: existing generators put the call in front
+ * of the operator.
+ */
+extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_InitValue(
+    odla_computation computation, odla_value value, odla_element_type element_type, odla_value_shape
+    shape);
 
 #if defined(__LP64__)
 ODLA_CHECK_LAYOUT(odla_run_profile, sizeof(odla_run_profile) == 56);

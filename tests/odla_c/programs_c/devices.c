@@ -111,6 +111,13 @@ static void devices(void) {
   CHECK(supported && reason[0] == '\0');
   OK(odla_QueryOpSupport(cpu, "odla_Fantasy", &supported, sizeof reason, reason));
   CHECK(!supported && strstr(reason, "odla_Fantasy") != NULL);
+  OK(odla_QueryOpSupport(ipu, "odla_NMS", &supported, sizeof reason, reason));
+  CHECK(supported && strstr(reason, "on the host: ") == reason && strstr(reason, "boxes") != NULL);
+  OK(odla_QueryOpSupport(ipu, "odla_BatchMatMul", &supported, sizeof reason, reason));
+  CHECK(supported && reason[0] == '\0');
+  OK(odla_QueryOpSupport(NULL, "odla_NMS", &supported, 0, NULL));
+  CHECK(supported);
+  FAILS(ODLA_MEM_ERROR, odla_QueryOpSupport(ipu, "odla_NMS", &supported, 4, reason));
 
   OK(odla_DestroyDevice(ipu));
   OK(odla_DestroyDevice(cpu));

@@ -58,6 +58,38 @@ static void a_loop_at_once(void) {
   CHECK(out == 13);
 }
 
+static void stated_types(void) {
+  float out[6] = {9, 9, 9, 9, 9, 9};
+  const float data[3] = {1, 2, 3};
+  odla_value_type type;
+  odla_value held = odla_CreateValue(floats1(3), NULL);
+  OK(odla_SetValueData(held, data));
+  OK(odla_InitValue(NULL, held, ODLA_FLOAT32, shape2(2, 3)));
+  OK(odla_GetValueType(held, &type));
+  CHECK(type.shape.size == 2 && type.shape.dims[1] == 3);
+  OK(odla_GetValueData(held, out, NULL));
+  CHECK(out[0] == 0 && out[5] == 0);
+  OK(odla_InitValue(NULL, NULL, ODLA_FLOAT32, shape1(3)));
+  FAILS(ODLA_INVALID_PARAM, odla_InitValue(NULL, held, (odla_element_type)99, shape1(3)));
+  FAILS(ODLA_INVALID_PARAM, odla_InitValue(NULL, held, ODLA_FLOAT32, shape1(-1)));
+
+  odla_computation computation = NULL;
+  OK(odla_CreateComputation(&computation));
+  odla_value x = odla_CreateArgument(floats2(2, 3), ID("x"));
+  odla_value counter = odla_CreateVariable(floats1(3), ID("counter"));
+  odla_value y = odla_Relu(x, ID("y"));
+  OK(odla_InitValue(computation, y, ODLA_FLOAT32, shape2(2, 3)));
+  OK(odla_InitValue(computation, y, ODLA_FLOAT32, shape2(-1, 3)));
+  FAILS(ODLA_INVALID_PARAM, odla_InitValue(computation, y, ODLA_INT32, shape2(2, 3)));
+  FAILS(ODLA_INVALID_PARAM, odla_InitValue(computation, y, ODLA_FLOAT32, shape2(3, 2)));
+  OK(odla_SetValueData(counter, data));
+  OK(odla_InitValue(computation, counter, ODLA_FLOAT32, shape1(3)));
+  OK(odla_GetValueData(counter, out, NULL));
+  CHECK(out[0] == 0 && out[2] == 0);
+  OK(odla_DestroyComputation(computation));
+  OK(odla_SetActiveComputation(NULL));
+}
+
 static void mixed_with_a_computation(void) {
   odla_value holder = odla_CreateValue(floats1(3), ID("holder")), result = odla_CreateValue(floats1(3), NULL);
   odla_value other_holder = NULL;
@@ -100,5 +132,6 @@ static void checks(const char* folder) {
   (void)folder;
   values();
   a_loop_at_once();
+  stated_types();
   mixed_with_a_computation();
 }
