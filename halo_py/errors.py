@@ -114,6 +114,12 @@ class SimulationError(HaloError):
     exit_code = 9
 
 
+class DeviceError(HaloError):
+    """A device, or the library that drives it, failed: it crashed, did not return, or answered an error."""
+
+    exit_code = 10
+
+
 class InternalError(HaloError):
     """An invariant of the compiler does not hold: a defect of HALO itself, please report it."""
 

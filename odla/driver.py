@@ -64,6 +64,8 @@ class RunResult:
 
     outputs: Sequence[RuntimeValue]
     profile: Any = None
+    fallbacks: Sequence[Refused] = ()
+    """Nodes that the device's library lacks and that ran on the CPU instead."""
 
 
 class Driver(Protocol):

@@ -49,14 +49,24 @@ def devices() -> tuple[Device, ...]:
 
 
 class Result(Mapping[str, Any]):
-    """Outputs of a run by name (a NumPy array each; a list for a sequence), with the run's `profile`."""
+    """Outputs of a run by name (a NumPy array each; a list for a sequence), with the run's `profile`.
 
-    __slots__ = ("_names", "_values", "profile")
+    `fallbacks` lists the nodes that ran on the CPU because the device's library lacks them.
+    """
 
-    def __init__(self, names: tuple[str, ...], values: Sequence[RuntimeValue], profile: Any = None) -> None:
+    __slots__ = ("_names", "_values", "fallbacks", "profile")
+
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        values: Sequence[RuntimeValue],
+        profile: Any = None,
+        fallbacks: Sequence[Refused] = (),
+    ) -> None:
         self._names = names
         self._values = values
         self.profile = profile
+        self.fallbacks = fallbacks
 
     def __getitem__(self, name: str) -> Any:
         try:
@@ -108,7 +118,7 @@ class Executable:
 
     def result(self, result: RunResult) -> Result:
         """What a driver's run gave, by name."""
-        return Result(self._output_names, result.outputs, result.profile)
+        return Result(self._output_names, result.outputs, result.profile, result.fallbacks)
 
     def ordered(self, inputs: Inputs) -> list[RuntimeValue]:
         """The inputs checked and in order. Raises UsageError."""

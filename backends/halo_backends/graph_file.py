@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 
 
-def save_graph(graph: Graph, path: Path, kind: str) -> None:
-    """Write a graph with its constants. Raises OutputError."""
+def save_graph(graph: Graph, path: Path, kind: str, note: str = "") -> None:
+    """Write a graph with its constants, and a text that `read_note` reads. Raises OutputError."""
     encoded = encode_graph(graph)
     documents = {"graph.json": to_json(encoded.document)}
     arrays: dict[str, Array] = {}
@@ -38,7 +38,14 @@ def save_graph(graph: Graph, path: Path, kind: str) -> None:
         else:
             arrays[f"constants/{number}"] = contents
         listed.append({"dtype": dtype.text, "shape": list(contents.shape)})
-    write_archive(path, documents, arrays, {"kind": kind, "format": FORMAT, "constants": listed})
+    manifest: dict[str, Any] = {"kind": kind, "format": FORMAT, "constants": listed}
+    write_archive(path, documents, arrays, manifest | ({"note": note} if note else {}))
+
+
+def read_note(path: Path, kind: str) -> str:
+    """The text that a graph was saved with. Raises ExecutableError."""
+    note: object = read_archive(path, kind, FORMAT).manifest.get("note")
+    return note if isinstance(note, str) else ""
 
 
 def load_graph(path: Path, kind: str) -> Graph:

@@ -39,9 +39,18 @@ DEFAULT_DEVICE = "cpu"
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--target",
+    "--device",
     "-t",
     metavar="T",
-    help="Where a model runs: cpu, reference, or a machine of `halo targets` [default: cpu]. An executable knows it.",
+    help="Where a model runs: cpu, reference, a machine of `halo targets`, or an ODLA library by its path "
+    "(odla:/path/to/lib.so) [default: cpu]. An executable knows it.",
+)
+@click.option(
+    "--device-option",
+    "device_options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An option of the device, e.g. seconds=10 or exclude=odla_Conv for an ODLA library. Repeatable.",
 )
 @click.option(
     "--input",
@@ -79,6 +88,7 @@ DEFAULT_DEVICE = "cpu"
 def command(
     file: Path,
     target: str | None,
+    device_options: tuple[str, ...],
     inputs: tuple[str, ...],
     output: Path | None,
     mode: str,
@@ -94,6 +104,7 @@ def command(
     Examples:
       halo run digits.halo --input image=x.npy --output results
       halo run digits.onnx --target ipu-1 --batch-size 8 --mode tiled
+      halo run digits.onnx --device odla:/usr/lib/libodla_vendor.so
     """
     if output is not None:
         _make_folder(output)
@@ -106,7 +117,7 @@ def command(
     from halo_py.report.run import print_run, run_document
 
     begin = time.perf_counter()
-    device, result = _run(_Asked(file, target, inputs, mode, seed, options))
+    device, result = _run(_Asked(file, target, _named(device_options), inputs, mode, seed, options))
     document = run_document(file.name, device, result)
     document["wall_seconds"] = time.perf_counter() - begin
     if output is not None:
@@ -121,10 +132,20 @@ class _Asked:
 
     file: Path
     target: str | None
+    device_options: Mapping[str, str]
     inputs: tuple[str, ...]
     mode: str
     seed: int
     options: CompileArguments
+
+
+def _named(texts: tuple[str, ...]) -> dict[str, str]:
+    """`name=value` texts as a mapping. Raises UsageError."""
+    parts = [text.partition("=") for text in texts]
+    for name, equals, value in parts:
+        if not name or not equals:
+            raise UsageError(f"--device-option {name + equals + value!r} is not NAME=VALUE", hint="e.g. seconds=10")
+    return {name: value for name, _equals, value in parts}
 
 
 def say(text: str) -> None:
@@ -179,6 +200,8 @@ def _run_saved(asked: _Asked) -> tuple[str, Result]:
 
 
 def _refuse_compile_options(asked: _Asked) -> None:
+    if asked.device_options:
+        raise UsageError(f"--device-option is for models; {asked.file} is compiled already", hint="leave it out")
     free = {"objective": "throughput", "precision": "fp32"}
     given = [name for name, value in asked.options.items() if value not in ((), free.get(name))]
     if given:
@@ -203,6 +226,7 @@ def _run_model(asked: _Asked) -> tuple[str, Result]:
     keywords = compile_keywords(asked.options) if simulated else import_keywords(asked.options)
     if simulated:
         keywords["mode"] = asked.mode
+    keywords |= asked.device_options
     if asked.inputs and not keywords.get("cut_inputs"):
         fixed = keywords.get("values", {})
         types = {port.name: port.type for port in inspect_model(asked.file).inputs if port.name not in fixed}

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from halo_py.report.format import bytes_text, count_text, plain_table, rate_text, seconds_text
+from halo_py.report.hosted import host_table
 from halo_py.targets.machine import FAST, NOMINAL, SLOW
 from halo_py.types import DType
 
@@ -30,6 +31,10 @@ def run_document(model: str, device: str, result: Result) -> Document:
         "device": device,
         "outputs": [_output(name, value) for name, value in result.items()],
     }
+    if result.fallbacks:
+        document["host_nodes"] = [
+            {"node": entry.node, "op": entry.op, "reason": entry.reason} for entry in result.fallbacks
+        ]
     if result.profile is not None:
         document["profile"] = _profile(result.profile)
     return document
@@ -73,6 +78,9 @@ def print_run(document: Document, console: Console) -> None:
     """Print what a run gave."""
     console.print(Text(document["model"], style="bold").append(f" on {document['device']}"))
     console.print(_outputs(document["outputs"], document.get("files", {})))
+    if hosted := document.get("host_nodes"):
+        console.print()
+        console.print(host_table(hosted))
     if profile := document.get("profile"):
         console.print()
         console.print(_profile_table(profile))

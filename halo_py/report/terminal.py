@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from halo_py.report.format import bytes_text, count_text, plain_table, rate_text, seconds_text
+from halo_py.report.hosted import host_table
 from halo_py.targets.machine import FAST, NOMINAL, SLOW
 
 Facts = dict[str, Any]
@@ -17,7 +18,6 @@ Facts = dict[str, Any]
 OPS_SHOWN = 8
 BUSIEST_SHOWN = 6
 PLANS_SHOWN = 6
-HOST_NODES_SHOWN = 12
 OUTPUTS_SHOWN = 12
 STAGES_SHOWN = 8
 SIDE_BY_SIDE_WIDTH = 90
@@ -54,7 +54,7 @@ def print_summary(facts: Facts, console: Console) -> None:
         console.print()
         console.print(_stages(facts["stages"], facts["system"]["clock_hz"]))
     for title, make in (
-        ("host_nodes", _host_table),
+        ("host_nodes", host_table),
         ("plans_considered", _plans_table),
         ("verified", _verified_table),
     ):
@@ -268,16 +268,6 @@ def _layer(step: Facts) -> Text:
         kind = step["ops"][0]
         text = f"{kind} ...{text[len(text) - (room - len(kind) - 4) :]}"
     return Text(text + more)
-
-
-def _host_table(nodes: Sequence[Facts]) -> Table:
-    table = plain_table("nodes that run on the host", "op", "node", "reason")
-    table.columns[1].justify = table.columns[2].justify = "left"
-    for node in nodes[:HOST_NODES_SHOWN]:
-        table.add_row(node["op"], Text(node["node"]), Text(node["reason"]))
-    if len(nodes) > HOST_NODES_SHOWN:
-        table.add_row("...", f"{len(nodes) - HOST_NODES_SHOWN} more", "")
-    return table
 
 
 def _plans_table(plans: Sequence[Facts]) -> Table:
