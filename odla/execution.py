@@ -128,7 +128,7 @@ def _shapes_not_stated(path: Path, inputs: Inputs, options: Mapping[str, Any]) -
 
 
 def _is_open(type: Type | None) -> bool:
-    return type is None or (isinstance(type, TensorType) and type.shape is None)
+    return type is None or (isinstance(type, TensorType) and not type.is_static)
 
 
 def _paired(graph: Graph, inputs: Inputs):

@@ -38,8 +38,9 @@ class Archive:
     Raises ModelError for a file that is no zip, is truncated or damaged, or states names or sizes no model has.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, most_unpacked_bytes: int = _MOST_UNPACKED_BYTES) -> None:
         self.place = Where(str(path))
+        self._most_unpacked_bytes = most_unpacked_bytes
         try:
             with path.open("rb") as stream:
                 self._map = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
@@ -83,9 +84,9 @@ class Archive:
 
     def _inflate(self, name: str, member: _Member, packed: memoryview) -> bytes:
         self._unpacked += member.size
-        if self._unpacked > _MOST_UNPACKED_BYTES:
+        if self._unpacked > self._most_unpacked_bytes:
             raise ModelError(
-                f"its compressed records unpack to more than {_MOST_UNPACKED_BYTES >> 20} MiB ({name} is one)",
+                f"its compressed records unpack to more than {self._most_unpacked_bytes >> 20} MiB ({name} is one)",
                 self.place,
             )
         machine = zlib.decompressobj(-zlib.MAX_WBITS)

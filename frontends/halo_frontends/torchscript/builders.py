@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from halo_frontends.torchscript.objects import STORAGES, Device, EnumMember, Quantizer, ScriptObject, StoredTensor
 from halo_frontends.torchscript.pickle_machine import Global, read_pickle
-from halo_py.errors import ModelError
+from halo_py.errors import ModelError, Where
 from halo_py.types import DType
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _MOST_REPEATED = 1 << 24
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Storage:
+class Storage:
     """A flat piece of memory with an element type."""
 
     array: NDArray[Any]
@@ -43,7 +43,7 @@ class TorchBuilders:
         self._folder = folder
         self._big_endian = big_endian
         self._contents = contents
-        self._storages: dict[tuple[str, DType], _Storage] = {}
+        self._storages: dict[tuple[str, DType], Storage] = {}
         self._functions: dict[str, Callable[..., object]] = {
             "torch._utils._rebuild_tensor_v2": self._tensor,
             "torch._utils._rebuild_tensor": self._tensor,
@@ -93,12 +93,12 @@ class TorchBuilders:
 
     # -- tensors --------------------------------------------------------------------------------------------------
 
-    def _storage(self, key: str, dtype: DType, elements: int) -> _Storage:
+    def _storage(self, key: str, dtype: DType, elements: int) -> Storage:
         found = self._storages.get((key, dtype))
         if found is not None:
             return found
         if not self._contents:
-            return _Storage(np.zeros(1, dtype.numpy), dtype)
+            return Storage(np.zeros(1, dtype.numpy), dtype)
         name = f"{self._folder}/{key}"
         size = self._archive.size(name)
         width = dtype.numpy.itemsize
@@ -106,32 +106,19 @@ class TorchBuilders:
             raise self._error(f"the record {name} of {size} bytes is too small for {elements} {dtype.text} elements")
         stored = dtype.numpy.newbyteorder(">") if self._big_endian and width > 1 else dtype.numpy
         contents = np.frombuffer(self._archive.record(name), np.uint8)[: elements * width].view(stored)
-        found = _Storage(contents.astype(dtype.numpy, copy=False), dtype)
+        found = Storage(contents.astype(dtype.numpy, copy=False), dtype)
         self._storages[key, dtype] = found
         return found
 
     def _tensor(
         self, storage: object, offset: int, sizes: tuple[int, ...], strides: tuple[int, ...], *_rest: object
     ) -> StoredTensor:
-        if not isinstance(storage, _Storage):
+        if not isinstance(storage, Storage):
             raise self._error(f"its pickle makes a tensor of {_short(storage)}")
-        if not all(type(number) is int and number >= 0 for number in (offset, *sizes, *strides)):
-            raise self._error(f"a tensor has the sizes {sizes}, strides {strides} and offset {offset}")
-        if len(sizes) != len(strides) or len(sizes) > 32:
-            raise self._error(f"a tensor has {len(sizes)} sizes and {len(strides)} strides")
         if not self._contents:
+            check_geometry(offset, sizes, strides, self._archive.place)
             return StoredTensor(np.broadcast_to(storage.array[0], sizes), storage.dtype)
-        available, wanted = storage.array.size, prod(sizes)
-        last = offset + sum((size - 1) * stride for size, stride in zip(sizes, strides, strict=True))
-        if wanted and last >= available:
-            raise self._error(f"a tensor of sizes {list(sizes)} does not fit its storage of {available} elements")
-        if wanted > available + _MOST_REPEATED:
-            raise self._error(f"a tensor repeats {available} elements to {wanted}")
-        if not wanted:
-            return StoredTensor(np.zeros(sizes, storage.dtype.numpy), storage.dtype)
-        width = storage.array.itemsize
-        array = as_strided(storage.array[offset:], sizes, [stride * width for stride in strides], writeable=False)
-        return StoredTensor(array, storage.dtype)
+        return tensor_of(storage, offset, sizes, strides, self._archive.place)
 
     def _quantised(
         self,
@@ -166,6 +153,32 @@ def read_record(archive: Archive, name: str, contents: bool = True) -> object:
     order = bytes(archive.record("byteorder")) if "byteorder" in archive else b"little"
     builders = TorchBuilders(archive, name, order.strip() == b"big", contents)
     return read_pickle(archive.record(f"{name}.pkl"), builders, f"{name}.pkl", archive.place)
+
+
+def tensor_of(
+    storage: Storage, offset: int, sizes: tuple[int, ...], strides: tuple[int, ...], place: Where
+) -> StoredTensor:
+    """The tensor that lies so in a storage, without a copy. Raises ModelError if it does not fit."""
+    check_geometry(offset, sizes, strides, place)
+    available, wanted = storage.array.size, prod(sizes)
+    last = offset + sum((size - 1) * stride for size, stride in zip(sizes, strides, strict=True))
+    if wanted and last >= available:
+        raise ModelError(f"a tensor of sizes {list(sizes)} does not fit its storage of {available} elements", place)
+    if wanted > available + _MOST_REPEATED:
+        raise ModelError(f"a tensor repeats {available} elements to {wanted}", place)
+    if not wanted:
+        return StoredTensor(np.zeros(sizes, storage.dtype.numpy), storage.dtype)
+    width = storage.array.itemsize
+    array = as_strided(storage.array[offset:], sizes, [stride * width for stride in strides], writeable=False)
+    return StoredTensor(array, storage.dtype)
+
+
+def check_geometry(offset: int, sizes: tuple[int, ...], strides: tuple[int, ...], place: Where) -> None:
+    """Raises ModelError for sizes and strides that no tensor has."""
+    if not all(type(number) is int and number >= 0 for number in (offset, *sizes, *strides)):
+        raise ModelError(f"a tensor has the sizes {sizes}, strides {strides} and offset {offset}", place)
+    if len(sizes) != len(strides) or len(sizes) > 32:
+        raise ModelError(f"a tensor has {len(sizes)} sizes and {len(strides)} strides", place)
 
 
 def _same(value: object, *_rest: object) -> object:

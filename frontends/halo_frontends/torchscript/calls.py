@@ -87,7 +87,7 @@ class Calls:
 
     def _operator(self, frame: Frame, call: syntax.Call, name: str) -> Item:
         arguments, named = self._given(frame, call)
-        with self.interpreter.maker.emitter.at(frame.path, name):
+        with self.interpreter.maker.emitter.at(call.module or frame.path, name):
             if name == "prim::RaiseException":
                 raise RaisedError(str(arguments[0]) if arguments else "")
             return self._apply(name, arguments, named)

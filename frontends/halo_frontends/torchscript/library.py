@@ -14,9 +14,16 @@ if TYPE_CHECKING:
 class Library:
     """Finds `__torch__.package.Class` in the record code/__torch__/package.py."""
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive | None) -> None:
         self._archive = archive
         self._parsed: dict[str, tuple[dict[str, Class], dict[str, Function]]] = {}
+
+    @staticmethod
+    def of(classes: dict[str, Class]) -> Library:
+        """These classes, which stand in no package, and nothing else."""
+        library = Library(None)
+        library._parsed[_record_of("")[0]] = (classes, {})
+        return library
 
     def find_class(self, name: str) -> Class | None:
         """The class of this qualified name, if the file declares it."""
@@ -36,7 +43,7 @@ class Library:
     def _record(self, record: str) -> tuple[dict[str, Class], dict[str, Function]]:
         found = self._parsed.get(record)
         if found is None:
-            if record in self._archive:
+            if self._archive is not None and record in self._archive:
                 found = parse_source(self._archive.text(record), record, self._archive.place)
             else:
                 found = (dict[str, Class](), dict[str, Function]())

@@ -19,9 +19,10 @@ from halo_frontends.torchscript.interpreter import Frame, Interpreter
 from halo_frontends.torchscript.library import Library
 from halo_frontends.torchscript.maker import Maker
 from halo_frontends.torchscript.needs import NeedsIntegersError
+from halo_frontends.torchscript.nesting import NestingGuard
 from halo_frontends.torchscript.objects import ScriptObject, name_paths, stored_tensors
 from halo_frontends.torchscript.operators import UnknownOperatorError
-from halo_frontends.torchscript.signature import Inputs, Parameter, outputs_of, parameters_of
+from halo_frontends.torchscript.signature import Inputs, Parameter, outputs_of, parameters_of, unique_names
 from halo_frontends.torchscript.survey import Survey
 from halo_py.errors import ModelError, UnsupportedError, Where
 from halo_py.frontend import ImportOptions, ModelFacts, Port
@@ -45,7 +46,7 @@ class TorchScriptFrontend:
         """A zip whose records lie in one folder and include pickles or code; the name of the file does not count."""
         if not head.startswith(_ZIP_MAGIC):
             return False
-        if any(mark in head for mark in (b"/data.pkl", b"/constants.pkl", b"/code/__torch__", b"/.data/")):
+        if any(mark in head for mark in (b"/data.pkl", b"/constants.pkl", b"/code/__torch__")):
             return True
         try:
             names = list(Archive(path).names())
@@ -56,28 +57,14 @@ class TorchScriptFrontend:
     def inspect(self, path: Path) -> ModelFacts:
         """What the file holds and what would be refused. Raises ModelError."""
         load_ops()
-        with _Depth(path):
+        with NestingGuard(path):
             return _facts(_Program(path))
 
     def load(self, path: Path, options: ImportOptions) -> Graph:
         """The file as a graph. Raises ModelError, UnsupportedError, UsageError."""
         load_ops()
-        with _Depth(path):
+        with NestingGuard(path):
             return _load(_Program(path), options)
-
-
-class _Depth:
-    """Turns running out of stack, which only files nested without measure lead to, into a ModelError."""
-
-    def __init__(self, path: Path) -> None:
-        self._place = Where(str(path))
-
-    def __enter__(self) -> None:
-        """Nothing is needed."""
-
-    def __exit__(self, kind: object, error: object, traceback: object) -> None:
-        if isinstance(error, RecursionError):
-            raise ModelError("is nested too deeply", self._place) from None
 
 
 @dataclass
@@ -198,17 +185,7 @@ class _Import:
         outputs = outputs_of(maker, result)
         if not outputs:
             raise UnsupportedError("its result holds no tensors", Where(program.file))
-        return builder.finish([value for _, value in outputs], _unique([label for label, _ in outputs]))
-
-
-def _unique(names: list[str]) -> list[str]:
-    found: list[str] = []
-    for name in names:
-        number, unique = 1, name
-        while unique in found:
-            unique, number = f"{name}_{number}", number + 1
-        found.append(unique)
-    return found
+        return builder.finish([value for _, value in outputs], unique_names([label for label, _ in outputs]))
 
 
 def _inputs_behind(error: NeedsIntegersError) -> list[str]:

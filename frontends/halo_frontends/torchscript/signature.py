@@ -236,3 +236,14 @@ def outputs_of(m: Maker, item: Item, name: str = "output") -> list[tuple[str, Va
     if isinstance(item, (list, tuple)):
         return [pair for number, part in enumerate(item) for pair in outputs_of(m, part, f"{name}_{number}")]
     return []
+
+
+def unique_names(names: Sequence[str]) -> list[str]:
+    """The names with a number after those that were there before."""
+    found: list[str] = []
+    for name in names:
+        number, unique = 1, name
+        while unique in found:
+            unique, number = f"{name}_{number}", number + 1
+        found.append(unique)
+    return found

@@ -102,7 +102,7 @@ class Survey:
     def _operator(self, name: str, call: syntax.Call, function: syntax.Function) -> None:
         self.ops[name] += 1
         if not is_known(name):
-            self.refusals.add(name, f"{function.record}:{call.line}", "unknown operator")
+            self.refusals.add(name, call.module or f"{function.record}:{call.line}", "unknown operator")
 
 
 def is_known(name: str) -> bool:

@@ -43,6 +43,8 @@ class Call:
     arguments: tuple[Expression, ...]
     keywords: tuple[tuple[str, Expression], ...]
     line: int
+    module: str = ""
+    """The module that the call comes from, where that is not the one whose method is read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,9 @@ from tests.models.fetch import PackagedFile
 from tests.models.torch_models import torch_python
 
 # Raise when what is made changes, so that no cache keeps the old files.
-_RECIPES = {"samples": 2, "programs": 1, "networks": 1}
+_RECIPES = {"samples": 2, "programs": 1, "networks": 1, "exports": 1}
 _HERE = Path(__file__).parent
+_MAKERS = {"exports": _HERE.parent / "torch_export"}
 
 SILERO = PackagedFile(
     "pypi",
@@ -86,7 +87,7 @@ def folder_of(kind: str) -> Path:
 
 def program(kind: str, name: str) -> MadeProgram:
     """One made file."""
-    return MadeProgram(folder_of(kind) / f"{name}.pt")
+    return MadeProgram(folder_of(kind) / f"{name}{'.pt2' if kind in _MAKERS else '.pt'}")
 
 
 def sample_index() -> list[dict[str, Any]]:
@@ -96,7 +97,8 @@ def sample_index() -> list[dict[str, Any]]:
 
 def _make(kind: str, folder: Path) -> None:
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2"}
-    run_maker([str(torch_python()), str(_HERE / f"make_{kind}.py"), str(folder), *_packaged(kind)], environment)
+    maker = _MAKERS.get(kind, _HERE) / f"make_{kind}.py"
+    run_maker([str(torch_python()), str(maker), str(folder), *_packaged(kind)], environment)
 
 
 def _packaged(kind: str) -> list[str]:
