@@ -13,13 +13,14 @@ import numpy as np
 
 from halo_py.bsp.lower import LoweringCache
 from halo_py.bsp.options import LoweringOptions
-from halo_py.bsp.program import Collective, Program
 from halo_py.errors import ShapeError, UsageError, Where
 from halo_py.executable import Considered, Executable, Fallback, Port, Precision
 from halo_py.frontend import GivenValue, ImportOptions, batch_symbol, load_model
 from halo_py.ir.graph import Graph, Node, Value
 from halo_py.ir.space import TileForm
 from halo_py.ops import load_ops
+from halo_py.parallel.collectives import with_collectives
+from halo_py.parallel.named_stages import NamedStages, StagePatterns
 from halo_py.parallel.out_of_memory import does_not_fit
 from halo_py.parallel.plan import Objective, Pins
 from halo_py.parallel.search import Candidate, ParallelSearch, host_nodes
@@ -84,6 +85,8 @@ class CompileOptions:
     pins: Pins = field(default_factory=Pins)
     plan: str | Path | None = None
     after_passes: tuple[AfterPass, ...] = ()
+    stage_patterns: StagePatterns = ()
+    temporary_share: float | None = None
 
 
 def compile(
@@ -105,13 +108,17 @@ def compile(
     precision: Precision = "fp32",
     plan: str | Path | None = None,
     after_passes: Sequence[AfterPass] = (),
+    stage_patterns: StagePatterns = (),
+    temporary_share: float | None = None,
 ) -> Executable:
     """Compile a model (a file or a graph) for a target (a name, a description file or a system).
 
     `shapes` fixes inputs, `values` makes inputs constants, `symbols` fixes named dimensions; `batch_size` is the number
     of items of one request over all replicas (default: what the model's shapes say, else one item per IPU).
     `cut_inputs` and `cut_outputs` cut the model at values, `format` names its frontend (default: told from its
-    content). `replicas`, `stages` and `micro_batch` pin parts of the plan, `plan` names a plan file. Raises HaloError:
+    content). `replicas`, `stages` and `micro_batch` pin parts of the plan, `plan` names a plan file. `stage_patterns`
+    are regular expressions for the names of the model's nodes, each with the pipeline stage of the nodes it is found
+    in first; `temporary_share` is the part of a tile that one op may use beside operands and results. Raises HaloError:
     UsageError for what cannot be met, ModelError, UnsupportedError, OutOfMemoryError.
     """
     options = CompileOptions(
@@ -127,6 +134,8 @@ def compile(
         Pins(replicas, stages, micro_batch),
         plan,
         tuple(after_passes),
+        tuple(stage_patterns),
+        temporary_share,
     )
     return Compilation(model, target, options, progress or Progress()).run()
 
@@ -151,6 +160,7 @@ class Compilation:
         with progress.phase("import"):
             self.imported = model if isinstance(model, Graph) else self._import(Path(model))
         self.symbol = batch_symbol(self.imported)
+        self.named = NamedStages.of(self.imported, options.stage_patterns) if options.stage_patterns else None
         self._graphs: dict[int, Graph] = {}
 
     def run(self) -> Executable:
@@ -200,7 +210,7 @@ class Compilation:
         lowering = LoweringOptions(
             machine.chip.tiles,
             self.pinned.partials_type or PARTIALS[wanted],
-            self.pinned.temporary_share or TEMPORARY_SHARE,
+            self.options.temporary_share or self.pinned.temporary_share or TEMPORARY_SHARE,
             self.pinned.splits,
         )
         return ParallelSearch(
@@ -210,6 +220,7 @@ class Compilation:
             self.cache,
             self.pinned.cuts,
             self.progress.step,
+            self.named,
         )
 
     def graph_at(self, micro_batch: int, precision: Precision | None = None) -> Graph:
@@ -220,7 +231,9 @@ class Compilation:
             with self.progress.phase("optimise"):
                 sizes = {} if self.symbol is None else {self.symbol: micro_batch}
                 passes = pipeline("ipu", symbols=sizes, precision=wanted)
-                self._graphs[key] = passes.run(self.imported, self.context)
+                named = self.named
+                made = passes.run(self.imported if named is None else named.graph, self.context)
+                self._graphs[key] = made if named is None else named.without_crossings(made)
             if wanted == self.options.precision:
                 self._check_pins(self._graphs[key])
         return self._graphs[key]
@@ -284,9 +297,11 @@ class Compilation:
 
     def _pins(self) -> Pins:
         asked, pinned = self.options.pins, self.pinned
-        return Pins(
-            asked.replicas or pinned.replicas, asked.stages or pinned.stages, asked.micro_batch or pinned.micro_batch
-        )
+        stages, named = asked.stages or pinned.stages, self.named
+        if named is not None and stages not in (None, named.count):
+            raise UsageError(f"{stages} stages are asked for, the patterns name {named.count}")
+        stages = stages if named is None else named.count
+        return Pins(asked.replicas or pinned.replicas, stages, asked.micro_batch or pinned.micro_batch, bool(named))
 
     def _batch(self, fixed: int | None) -> int:
         if self.options.batch_size is not None:
@@ -304,7 +319,7 @@ class Compilation:
 
     def _executable(self, best: Candidate, tried: Sequence[Candidate]) -> Executable:
         with self.progress.phase("program"):
-            program = self._with_collectives(best.program)
+            program = with_collectives(best.program, self.system)
             graph = best.graph
             ports = [Port(value.name, value.type, self._batch_axis(value.name, value)) for value in graph.inputs]
             outputs = [
@@ -366,28 +381,6 @@ class Compilation:
             if isinstance(dim, LinearDim) and dim.constant == 0 and [term[0] for term in dim.terms] == [self.symbol]:
                 return axis
         return None
-
-    def _with_collectives(self, program: Program) -> Program:
-        """Requests that reach replicas in several link domains are scattered and gathered over the fabric."""
-        ipus = program.replicas * len(program.stages)
-        if ipus <= self.system.ipus_per_link_domain:
-            return program
-        arriving = sum(copy.bytes for stage in program.stages for copy in stage.copies if copy.direction == "in")
-        leaving = sum(copy.bytes for stage in program.stages for copy in stage.copies if copy.direction == "out")
-        per_request = program.micro_batches
-        collectives = (
-            Collective("scatter", program.replicas, arriving * per_request),
-            Collective("gather", program.replicas, leaving * per_request),
-        )
-        return Program(
-            program.stages,
-            program.replicas,
-            program.micro_batches,
-            program.micro_batch,
-            program.copies,
-            collectives,
-            program.notes,
-        )
 
 
 def _plain(value: GivenValue) -> Any:

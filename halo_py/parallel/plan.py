@@ -43,6 +43,8 @@ class Pins:
     replicas: int | None = None
     stages: int | None = None
     micro_batch: int | None = None
+    any_stages: bool = False
+    """Whether `stages` need be no power of two: the user named the nodes of each."""
 
     def allows(self, plan: ParallelPlan) -> bool:
         """Whether a plan respects them."""
@@ -96,7 +98,7 @@ def plans_for(batch: int, ipus: int, pins: Pins, fixed_micro_batch: int | None) 
 
 def _stage_counts(ipus: int, pins: Pins) -> list[int]:
     if pins.stages is not None:
-        if pins.stages & (pins.stages - 1):
+        if pins.stages & (pins.stages - 1) and not pins.any_stages:
             hint = f"use {1 << (pins.stages.bit_length() - 1)} or {1 << pins.stages.bit_length()}"
             raise UsageError(f"{pins.stages} IPUs per replica is not a power of two", hint=hint)
         return [pins.stages]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from halo_py.bsp.options import LoweringOptions
     from halo_py.bsp.timing import ProgramTime
     from halo_py.ir.graph import Graph, Node
+    from halo_py.parallel.named_stages import NamedStages
     from halo_py.targets import Chip, System
 
 MOST_MICRO_BATCHES_TRIED = 5
@@ -69,7 +70,7 @@ class ParallelSearch:
     """Looks for the best plan of one model on one system.
 
     `graph_at(micro_batch)` answers the optimised graph with that batch; `options_at(graph)` its lowering options;
-    `on_progress(done, text)` is told about every lowering.
+    `on_progress(done, text)` is told about every lowering. `named` are stages that the user named.
     """
 
     system: System
@@ -78,6 +79,7 @@ class ParallelSearch:
     cache: LoweringCache
     pinned_stages: Callable[[Graph, Sequence[Node]], Sequence[int] | None]
     on_progress: Callable[[str], None]
+    named: NamedStages | None = None
     tried: list[Candidate] = field(default_factory=list[Candidate])
     _whole: dict[int, tuple[Graph, StageProgram]] = field(default_factory=dict[int, "tuple[Graph, StageProgram]"])
 
@@ -151,7 +153,11 @@ class ParallelSearch:
         for step in whole.supersteps:
             for call in step.calls:
                 seconds[call.node] = float(step.cycles[NOMINAL]) / len(step.calls) / clock
-        chain = Chain.of(graph, _topological(graph, order), seconds)
+        ordered = _topological(graph, order)
+        if self.named is not None:
+            ordered, starts = self.named.arranged(ordered)
+            return Chain.of(graph, ordered, seconds), starts
+        chain = Chain.of(graph, ordered, seconds)
         pinned = self.pinned_stages(graph, chain.nodes)
         if pinned is not None and len(pinned) == plan.stages:
             return chain, tuple(pinned)

@@ -21,6 +21,7 @@ void* halo_next_pointer(halo_arguments* arguments);
 int halo_mapped(const void* address, size_t bytes);
 void* halo_allocate(size_t bytes);
 void halo_free(void* address);
+const char* halo_environment(const char* name);
 void halo_print(const char* text);
 void halo_print_error(const char* text);
 void halo_default_logger(const char* file, int line, const char* function, odla_log_level level, const char* message);

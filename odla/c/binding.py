@@ -39,6 +39,12 @@ def text_at(pointer: Any) -> str:
     return contents.decode("utf-8", "replace")
 
 
+def environment(name: str) -> str | None:
+    """A variable of the program's environment as it is now (Python knows it as it was at first); None without text."""
+    found = c.lib.halo_environment(c_text(name))
+    return None if found == c.ffi.NULL else text_at(found) or None
+
+
 def c_text(text: str) -> Any:
     """Text as a C string, which lives as long as the answer is kept."""
     return c.ffi.new("char[]", text.encode())

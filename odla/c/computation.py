@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from halo_py.errors import UsageError
 from halo_py.types import Dim, LinearDim, TensorType, symbol
+from odla.c.binding import environment
+from odla.c.executable_cache import CACHE_VARIABLE, ExecutableCache
 from odla.c.handles import Handled, living
 from odla.c.items import Item, QuantRange
 from odla.c.jobs import Jobs
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from odla.c.element_types import ElementType
+    from odla.c.ipu_config import IpuConfig
 
     Array = NDArray[Any]
 
@@ -49,6 +53,12 @@ class Computation(Handled, Source):
         self.updates: dict[Value, Value] = {}
         """Variable -> the value it takes after each run."""
         self.profiles: dict[tuple[Value, Item], tuple[Dim, ...] | int] = {}
+        self.ipu: IpuConfig | None = None
+        """What the environment, or the cache file, says about runs on IPUs."""
+        self.turn = threading.Lock()
+        """Held by a run where runs follow one another."""
+        self.places: threading.Semaphore | None = None
+        """Places for asynchronous runs, where the IPU config bounds them."""
         self.quant_table: tuple[QuantRange, ...] = ()
         self.destroyed = False
         self.jobs = Jobs()
@@ -154,9 +164,10 @@ class Computation(Handled, Source):
     # -- running ----------------------------------------------------------------------------------------------------
 
     @property
-    def batches_per_step(self) -> int:
-        """How many batches bound memory holds."""
-        return max(1, int(self.items.get(Item.BATCHES_PER_STEP, 1)))
+    def batches_per_step(self) -> int | None:
+        """How many batches bound memory holds; None if nobody said."""
+        stated = self.items.get(Item.BATCHES_PER_STEP)
+        return None if stated is None else max(1, int(stated))
 
     def changed(self) -> None:
         """The graph or an option changed: what was compiled no longer stands for it."""
@@ -184,7 +195,21 @@ class Computation(Handled, Source):
         by_node = {value.node: value for value in (*self.arguments, *self.variables)}
         inputs = tuple(by_node[node] for node in graph.inputs)
         updates = tuple((variable, outputs.index(value)) for variable, value in self.updates.items())
-        return Snapshot(graph, inputs, outputs, updates)
+        made = Snapshot(graph, inputs, outputs, updates)
+        made.cache = None if extra else self._cache()
+        return made
+
+    def _cache(self) -> ExecutableCache | None:
+        """Where the executables of this computation are kept, if the program wants that."""
+        file, folder = self.items.get(Item.CACHE_FILE), self.items.get(Item.CACHE_DIR)
+        if file is not None:
+            return ExecutableCache(Path(file), one_file=True)
+        if self.items.get(Item.ENABLE_ENGINE_CACHE):
+            if folder is None:
+                raise UsageError("ODLA_ENABLE_ENGINE_CACHE is set, but not ODLA_CACHE_DIR")
+            return ExecutableCache(Path(folder))
+        from_environment = environment(CACHE_VARIABLE)
+        return None if from_environment is None else ExecutableCache(Path(from_environment))
 
     def default_dims(self) -> Mapping[str, int]:
         """Sizes for dimensions that a run does not state: the declared batch, the optimum, else the bounds."""

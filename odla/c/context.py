@@ -14,6 +14,7 @@ from halo_py.types import DType, TensorType
 from odla.c.binding import address_of, c, is_memory
 from odla.c.computation import BATCH, matched_dims
 from odla.c.handles import Handled
+from odla.c.ipu_config import SEQUENCE
 from odla.c.items import Item
 from odla.c.jobs import Jobs
 from odla.c.program import Program, Snapshot, Source, Target, shape_at
@@ -129,7 +130,7 @@ class Context(Handled):
         if prepared is not None and prepared.snapshot is snapshot and prepared.target == target:
             return prepared
         dims = self.dims(source)
-        steps = source.batches_per_step
+        steps = steps_of(source, target)
         missing = [value for value in source.arguments if value.key not in self.inputs]
         if missing:
             raise UsageError(f"nothing is bound to {', '.join(value.label for value in missing)}")
@@ -153,7 +154,7 @@ class Context(Handled):
     def evaluate(self, source: Source, snapshot: Snapshot, target: Target, value: Value) -> Array:
         """What one value is with this context's bindings. Raises HaloError."""
         dims = self.dims(source)
-        if source.batches_per_step > 1:
+        if steps_of(source, target) > 1:
             raise UsageError(f"{value.label} is no output")
         program = snapshot.program(target, dims)
         missing = [each for each in program.inputs if each.role is Role.ARGUMENT and each.key not in self.inputs]
@@ -204,6 +205,22 @@ class Context(Handled):
         if source is None or value.type.is_static:
             return value.type
         return TensorType(value.type.dtype, shape_at(value.type, self.dims(source), value.label))
+
+
+def steps_of(source: Source, target: Target) -> int:
+    """How many batches bound memory holds. Raises UsageError if the program and its IPU config disagree."""
+    stated, config = source.batches_per_step, target.ipu
+    if config is None:
+        return stated or 1
+    wanted = config.batches_per_step
+    if config.pipelined and not config.debug and None not in (stated, wanted) and stated != wanted:
+        raise UsageError(
+            f"ODLA_BATCHES_PER_STEP is {stated}, batches_per_step of the pipeline's config {wanted}",
+            hint="make them equal, or let the config win with its key debug",
+        )
+    if config.execution_mode != SEQUENCE:
+        return 1  # every context brings one batch of a step
+    return (wanted if config.debug or stated is None else stated) or 1
 
 
 def _deliver(array: Array, destination: Any, value: Value) -> list[Any]:

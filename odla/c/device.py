@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
@@ -9,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from halo_py.errors import TargetError, UsageError
 from odla.c import state
 from odla.c.handles import Handled
+from odla.c.ipu_config import VARIABLE, IpuConfig
 from odla.c.items import Item
 from odla.c.jobs import Jobs
 from odla.c.program import Target
 from odla.c.trace import Profiler
+from odla.driver import find_driver
 from odla.execution import DEFAULT_DEVICE
 from odla.handles import device as find_device
 
@@ -86,7 +89,7 @@ class Vendor(Handled):
 
 
 class DeviceConfig(Handled):
-    """Settings for a device: `device` names it, everything else is a compile option."""
+    """Settings for a device: `device` names it, ODLA_POPART_CONFIG is an IPU config, all else are compile options."""
 
     noun = "device config"
 
@@ -109,11 +112,14 @@ class Device(Handled):
         self.jobs = Jobs()
 
     def configure(self, items: Mapping[str, Any]) -> None:
-        """Take settings. Raises TargetError for a device that does not exist."""
+        """Take settings. Raises TargetError for a device that does not exist, UsageError for a wrong IPU config."""
         name = str(items.get("device", self.target.device))
         find_device(name)
-        options = {key: value for key, value in items.items() if key != "device"}
-        self.target = Target(name, tuple(sorted(options.items())))
+        config = items.get(VARIABLE)
+        options = {key: value for key, value in items.items() if key not in ("device", VARIABLE)}
+        self.target = Target(
+            name, tuple(sorted(options.items())), None if config is None else IpuConfig.named(str(config))
+        )
 
 
 def allocate(vendor: Vendor | None, kind: int, index: int) -> Device:
@@ -145,21 +151,74 @@ def device_name(number: int) -> DeviceName:
         raise UsageError(f"device_name is {number}, which is no odla_device_name") from None
 
 
-def target_of(device: Device | None, items: Mapping[Item, Any]) -> Target:
-    """Where a computation with these items runs: on the call's device, the thread's, the one its items mean (simulated
-    IPUs), the environment's, the default one.
+def target_of(device: Device | None, items: Mapping[Item, Any], ipu: IpuConfig | None = None) -> Target:
+    """Where a computation with these items and this IPU config runs: on the call's device, the thread's, the
+    environment's, the simulated IPUs that the items or the config mean, the default one.
+
+    Raises UsageError if items and config disagree, or the device has too few IPUs.
     """
     device = device or state.device()
     options: dict[str, Any] = {}
     if items.get(Item.FP16_MODE):
         options["precision"] = "mixed"
     if device is not None:
-        return Target(device.target.device, tuple(sorted({**options, **dict(device.target.options)}.items())))
-    name = state.environment_device()
-    if name is None and (items.get(Item.USE_SIM_MODE) or items.get(Item.PROCESSOR_NUM)):
-        name = f"ipu-{items.get(Item.PROCESSOR_NUM, 1)}"
-    return Target(name or DEFAULT_DEVICE, tuple(sorted(options.items())))
+        options.update(device.target.options)
+        ipu = device.target.ipu or ipu
+        name = device.target.device
+    else:
+        name = state.environment_device()
+    processors = _processors(items, ipu)
+    if name is None:
+        means_ipus = ipu is not None or items.get(Item.USE_SIM_MODE) or processors
+        name = _ipus(processors) if means_ipus else DEFAULT_DEVICE
+    if ipu is not None:
+        options.update(_ipu_options(name, ipu, processors))
+    return Target(name, tuple(sorted(options.items())), ipu)
 
+
+def _processors(items: Mapping[Item, Any], ipu: IpuConfig | None) -> int | None:
+    """How many IPUs the program wants; None if nobody said."""
+    stated = items.get(Item.PROCESSOR_NUM)
+    wanted = None if ipu is None else ipu.ipu_num
+    if ipu is not None and ipu.debug and wanted is not None:
+        return wanted
+    if ipu is not None and ipu.pipelined and None not in (stated, wanted) and stated != wanted:
+        raise UsageError(
+            f"ODLA_PROCESSOR_NUM is {stated}, ipu_num of the pipeline's config {wanted}",
+            hint="make them equal, or let the config win with its key debug",
+        )
+    return wanted if stated is None else int(stated)
+
+
+def _ipus(processors: int | None) -> str:
+    """The smallest system that has so many IPUs: one, or a pod, which has a multiple of four."""
+    wanted = processors or 1
+    return "ipu-1" if wanted <= 1 else f"ipu-pod{4 * -(-wanted // 4)}"
+
+
+def _ipu_options(name: str, ipu: IpuConfig, processors: int | None) -> dict[str, Any]:
+    """Compile options that follow from an IPU config; none for devices that are no system of IPUs."""
+    there = _simulated_processors(name)
+    if there is None:
+        return {}
+    if processors is not None and processors > there:
+        raise UsageError(f"{processors} IPUs are wanted, {name} has {there}", hint="choose a larger device")
+    options: dict[str, Any] = {} if ipu.amp is None else {"temporary_share": ipu.amp}
+    if ipu.pipelined:
+        options.update(stage_patterns=ipu.stage_patterns, replicas=1)
+    return options
+
+
+@functools.cache
+def _simulated_processors(name: str) -> int | None:
+    """How many chips a simulated device has (no bound for one that its driver does not list); None for others."""
+    known = find_driver(name).devices()
+    listed = [about.processors for about in known if about.name == name and about.kind == "simulated"]
+    listed += [_UNBOUNDED for about in known[:1] if about.kind == "simulated"]
+    return listed[0] if listed else None
+
+
+_UNBOUNDED = 1 << 30
 
 _profilers: dict[str, Profiler] = {}
 

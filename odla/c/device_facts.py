@@ -77,39 +77,39 @@ def library_version() -> str:
 
 def fact(device: Device, info: int) -> Fact:
     """A property of a device. Raises ElementTypeError if it cannot be measured here, UsageError if there is none."""
-    described = _described(device)
+    about = described(device.target.device)
     match Info(info):
         case Info.ODLA_LIB_VERSION | Info.DRIVER_VERSION | Info.SDK_VERSION:
             return Fact(INTERFACE_VERSION if info == Info.ODLA_LIB_VERSION else library_version())
         case Info.DEV_COUNT:
-            return Fact(described.processors)
+            return Fact(about.processors)
         case Info.DEV_INDEX:
             return Fact(device.index)
         case Info.DEV_TYPE:
             return Fact(int(device.kind))
         case Info.DEV_UUID:
-            return Fact(str(uuid.uuid5(uuid.NAMESPACE_OID, f"{uuid.getnode()}/{described.name}/{device.index}")))
+            return Fact(str(uuid.uuid5(uuid.NAMESPACE_OID, f"{uuid.getnode()}/{about.name}/{device.index}")))
         case Info.PROCESSOR_UTIL:
             return Fact(min(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
         case Info.TOTAL_MEMORY:
-            return Fact(_total_memory(described))
+            return Fact(_total_memory(about))
         case Info.USED_MEMORY:
             return Fact(_used_memory())
         case Info.MEMORY_UTIL:
-            return Fact(min(1.0, _used_memory() / max(1, _total_memory(described))))
+            return Fact(min(1.0, _used_memory() / max(1, _total_memory(about))))
         case Info.POWER_USAGE | Info.POWER_LIMIT:
-            raise ElementTypeError(f"{described.name} does not measure its power")
+            raise ElementTypeError(f"{about.name} does not measure its power")
 
 
-def _described(device: Device) -> DeviceInfo:
-    name = device.target.device
+def described(name: str) -> DeviceInfo:
+    """What a device's driver says of it."""
     known = find_driver(name).devices()
     return next((info for info in known if info.name == name), DeviceInfo(name, "unknown"))
 
 
-def _total_memory(described: DeviceInfo) -> int:
-    if described.memory_bytes is not None:
-        return described.memory_bytes
+def _total_memory(about: DeviceInfo) -> int:
+    if about.memory_bytes is not None:
+        return about.memory_bytes
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 

@@ -36,6 +36,8 @@ class Executable(Handled, Source):
         self.outputs = outputs
         self.jobs = Jobs()
         self.lock = threading.RLock()
+        self.turn = threading.Lock()
+        self.places: threading.Semaphore | None = None
         self._dims = dict(dims)
         self._bounds: Computation | None = None
         self._replaced: dict[int, Executable] = {}
@@ -73,9 +75,9 @@ class Executable(Handled, Source):
         return found
 
     @property
-    def batches_per_step(self) -> int:
-        """How many batches bound memory holds."""
-        return 1 if self._bounds is None else self._bounds.batches_per_step
+    def batches_per_step(self) -> int | None:
+        """How many batches bound memory holds; None if nobody said."""
+        return None if self._bounds is None else self._bounds.batches_per_step
 
     def default_dims(self) -> Mapping[str, int]:
         """Sizes for dimensions that a run does not state."""

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from halo_py.errors import UsageError
 from halo_py.types import TensorType, substitute
+from odla.c.executable_cache import ExecutableCache, key_of
+from odla.c.ipu_config import IpuConfig
+from odla.c.ipu_model import model_of
 from odla.c.log import Level, log
 from odla.c.specialise import with_sizes
 from odla.handles import Executable, device
@@ -35,6 +38,8 @@ class Target:
 
     device: str
     options: tuple[tuple[str, Any], ...] = ()
+    ipu: IpuConfig | None = None
+    """How clients of IPUs want runs to be."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,8 +69,8 @@ class Source(Protocol):
     outputs: list[Value]
 
     @property
-    def batches_per_step(self) -> int:
-        """How many batches bound memory holds."""
+    def batches_per_step(self) -> int | None:
+        """How many batches bound memory holds; None if nobody said."""
         ...
 
     def default_dims(self) -> Mapping[str, int]:
@@ -95,6 +100,8 @@ class Snapshot:
         self.inputs = inputs
         self.outputs = outputs
         self.updates = updates
+        self.cache: ExecutableCache | None = None
+        """Where executables are kept from process to process."""
         self._programs: dict[tuple[Target, frozenset[tuple[str, int]]], Program] = {}
         self._lock = threading.Lock()
 
@@ -108,7 +115,7 @@ class Snapshot:
                 if found is None:
                     if self.graph is None:
                         raise UsageError(f"the loaded executable does not run on {target.device} with other options")
-                    made = compile_graph(self.graph, target, dims)
+                    made = compiled(self.graph, target, dims, self.cache)
                     found = self._programs[key] = Program(made, self.inputs, self.outputs, self.updates)
         return found
 
@@ -128,6 +135,21 @@ class Snapshot:
     def add(self, target: Target, program: Program) -> None:
         """Take a program that was loaded."""
         self._programs[target, frozenset()] = program
+
+
+def compiled(graph: Graph, target: Target, dims: Mapping[str, int], cache: ExecutableCache | None) -> Executable:
+    """A graph compiled as the target's IPU config says, or taken from the cache. Raises HaloError."""
+    if _symbols(graph) & set(dims):
+        graph = with_sizes(graph, dims)
+    if target.ipu is not None:
+        graph = model_of(graph, target.ipu)
+    key = "" if cache is None else key_of(graph, target.device, target.options)
+    found = None if cache is None else cache.find(key)
+    if found is None:
+        found = compile_graph(graph, target, {})
+        if cache is not None:
+            cache.keep(key, found, "" if target.ipu is None else target.ipu.text)
+    return found
 
 
 def compile_graph(graph: Graph, target: Target, dims: Mapping[str, int]) -> Executable:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import TYPE_CHECKING
 
 from halo_py.errors import UsageError
+from odla.c.binding import environment
 from odla.c.handles import living
 
 if TYPE_CHECKING:
@@ -80,4 +80,4 @@ def device() -> Device | None:
 
 def environment_device() -> str | None:
     """The device that the environment names, if any."""
-    return os.environ.get(DEVICE_VARIABLE) or None
+    return environment(DEVICE_VARIABLE)

@@ -31,6 +31,9 @@ int halo_mapped(const void* address, size_t bytes);
 void* halo_allocate(size_t bytes);
 void halo_free(void* address);
 
+/** A variable of the program's environment as it is now; NULL if it is not set. */
+const char* halo_environment(const char* name);
+
 /** Write text through the program's own standard output or error output. */
 void halo_print(const char* text);
 void halo_print_error(const char* text);

@@ -74,6 +74,8 @@ void* halo_allocate(size_t bytes) {
 
 void halo_free(void* address) { free(address); }
 
+const char* halo_environment(const char* name) { return getenv(name); }
+
 void halo_print(const char* text) { fputs(text, stdout); }
 
 void halo_print_error(const char* text) { fputs(text, stderr); }

@@ -110,6 +110,7 @@ static void use_helpers(void) {
   (void)make_affine;
 }
 
+#ifndef CHECK_HAS_OWN_MAIN
 static void checks(const char* folder);
 
 int main(int count, char** arguments) {
@@ -117,5 +118,6 @@ int main(int count, char** arguments) {
   checks(count > 1 ? arguments[1] : ".");
   return failed_checks != 0;
 }
+#endif
 
 #endif

@@ -56,6 +56,12 @@ class CpuBackend:
             model = load_model(model, import_options(options, keep_symbolic=True))
         return compile_graph(pipeline("cpu").run(model), options.get("threads"))
 
+    def export_onnx(self, graph: Graph, path: Path) -> None:
+        """Write a graph as an ONNX file. Raises OutputError, UnsupportedError."""
+        from halo_py.onnx_export import save_onnx
+
+        save_onnx(graph, path)
+
     def owns(self, artefact: object) -> bool:
         # By name, so that asking does not import ONNX Runtime.
         cls: type[Any] = type(artefact)

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from halo_py.errors import UsageError
 from odla.c import location as places
 from odla.c import state
+from odla.c.binding import environment
 from odla.c.computation import Computation
 from odla.c.computation_file import load_computation, save_computation
 from odla.c.context import Context
 from odla.c.decode import Location, Out
 from odla.c.device import Device, target_of
 from odla.c.dispatch import implements
+from odla.c.executable_cache import config_of
 from odla.c.gradient import differentiate
+from odla.c.ipu_config import VARIABLE, IpuConfig
 from odla.c.items import OF_COMPUTATION, OF_VALUES, Item, item_of, read_item, read_quant_table
 from odla.c.launch import launch, launch_async
 from odla.c.log import Level, set_level
 from odla.c.values import Role, Value
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _SHAPES = frozenset({Item.MIN_SHAPE, Item.MAX_SHAPE, Item.OPT_SHAPE})
 _VALUES = OF_VALUES - _SHAPES
@@ -29,7 +30,10 @@ _VALUES = OF_VALUES - _SHAPES
 @implements("odla_CreateComputation")
 def create_computation(computation: Out | None) -> None:
     """A new computation, current in this thread."""
+    config = environment(VARIABLE)
+    ipu = None if config is None else IpuConfig.read(config)
     made = Computation()
+    made.ipu = ipu
     state.set_computation(made)
     if computation is not None:
         computation.set(made)
@@ -64,13 +68,13 @@ def differentiate_computation(computation: Computation) -> None:
 @implements("odla_ExecuteComputation")
 def execute(computation: Computation, context: Context, mode: int, device: Device | None) -> None:
     """One run with the context's bindings."""
-    launch(computation, context, target_of(device, computation.items))
+    launch(computation, context, target_of(device, computation.items, computation.ipu))
 
 
 @implements("odla_AsyncExecuteComputation")
 def execute_async(computation: Computation, context: Context, mode: int, device: Device | None) -> None:
     """Start a run; the context's callback hears how it ended."""
-    launch_async(computation, context, target_of(device, computation.items))
+    launch_async(computation, context, target_of(device, computation.items, computation.ipu))
 
 
 @implements("odla_GetNumOfArgsFromComputation")
@@ -121,6 +125,9 @@ def set_item(computation: Computation, type: int, value: Any) -> None:
         computation.quant_table = read_quant_table(computation.items[Item.QUANT_TABLE], int(datum))
     if item is Item.VERBOSE:
         set_level(Level.INFO)
+    if item is Item.CACHE_FILE and computation.ipu is None:
+        config = config_of(Path(str(datum)))
+        computation.ipu = None if config is None else IpuConfig.parse(config, str(datum))
     computation.set_item(item, datum)
 
 

@@ -172,7 +172,7 @@ def _contents(value: Value, context: Context | None) -> Any:
     if value.array is not None or value.role is Role.CONSTANT or computation is None or computation.destroyed:
         return value_contents(value)
     snapshot = computation.snapshot_with((value,))
-    target = target_of(None, computation.items)
+    target = target_of(None, computation.items, computation.ipu)
     holder = Context(computation) if context is None else context
     result = holder.evaluate(computation, snapshot, target, value)
     if context is None:

@@ -23,7 +23,7 @@ from odla.execution import load as load_compiled
 def compile_computation(computation: Computation, device: Device | None, executable: Out) -> None:
     """The computation compiled for a device."""
     executable.set(None)
-    executable.set(Executable.of(computation, target_of(device, computation.items)))
+    executable.set(Executable.of(computation, target_of(device, computation.items, computation.ipu)))
 
 
 @implements("odla_LoadExecutable")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from typing import Any, cast
+
+import numpy as np
 
 from halo_py.errors import OutOfMemoryError, UsageError
 from odla.c import location as places
@@ -83,9 +86,10 @@ def run_profile(context: Context, profile: Out) -> None:
 def _figures(profile: Any) -> dict[str, Any]:
     """Figures of a device's own profile, where it has them under the usual names."""
     counters = getattr(profile, "counters", None)
+    stages = getattr(getattr(profile, "time", None), "stages", ())
     found: dict[str, Any] = {
-        "bytes": getattr(counters, "bytes_exchanged", 0),
-        "macs": getattr(counters, "multiply_accumulates", 0),
+        "bytes": getattr(counters, "bytes_exchanged", 0) or _summed(stages, "exchanged_bytes"),
+        "macs": getattr(counters, "multiply_accumulates", 0) or _summed(stages, "multiply_accumulates"),
     }
     for name in ("cycles", "seconds"):
         figure = getattr(profile, name, None)
@@ -93,6 +97,11 @@ def _figures(profile: Any) -> dict[str, Any]:
         if isinstance(figure, int | float):
             found[name] = int(figure) if name == "cycles" else float(figure)
     return found
+
+
+def _summed(stages: Iterable[Any], name: str) -> int:
+    """What a program's stages have in all, where the run counted nothing itself."""
+    return sum(int(getattr(stage, name, 0)) for stage in stages)
 
 
 @implements("odla_GetRunProfileText")
@@ -106,7 +115,9 @@ def run_profile_text(context: Context, text_size: int, text: Out | None, needed:
 
 
 def _plain(value: Any) -> Any:
-    """A profile as JSON: dataclasses as objects, everything unknown as text."""
+    """A profile as JSON: dataclasses as objects, arrays as lists, everything unknown as text."""
+    if isinstance(value, np.ndarray | np.generic):
+        return cast("Any", value.tolist())
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, dict):

@@ -192,8 +192,9 @@ extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_DestroyComputation(
  *
  * The dynamic batch (ODLA_DYNAMIC_BATCH) must be set before the first argument is created.
  * ODLA_USE_SIM_MODE and ODLA_PROCESSOR_NUM choose simulated IPUs where no device is chosen
- * otherwise. With ODLA_BATCHES_PER_STEP bound memory holds so many batches one after another.
- * ODLA_FP16_MODE lets devices with 16-bit arithmetic use it. Other items are kept and have no
+ * otherwise. With ODLA_BATCHES_PER_STEP bound memory holds so many batches one after another. With
+ * ODLA_ENABLE_ENGINE_CACHE executables are kept in the folder ODLA_CACHE_DIR, with item 1001 in one
+ * file. ODLA_FP16_MODE lets devices with 16-bit arithmetic use it. Other items are kept and have no
  * effect; unknown ones are ODLA_UNSUPPORTED_DATATYPE.
  */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_SetComputationItem(
