@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from halo_py.byte_products import exact_source
 from halo_py.errors import UsageError, VerificationError, Where
 from halo_py.types import DType
 
@@ -181,7 +182,8 @@ class OnnxRuntimeJudge:
         options.log_severity_level = 4
         options.graph_optimization_level = self._runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
         try:
-            self._session = self._runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            source = exact_source(path)
+            self._session = self._runtime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's exceptions share no base but Exception
             raise self._refused(error) from error
         self.inputs = {str(port.name): (str(port.type), tuple(port.shape or ())) for port in self._session.get_inputs()}

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
+from halo_py.byte_products import exact_source
+
 Array = NDArray[Any]
 
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
@@ -55,7 +57,7 @@ def judge(model: Path | ModelProto, inputs: Mapping[str, Array]) -> list[Array]:
     options = runtime.SessionOptions()
     options.log_severity_level = 4
     options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    source = str(model) if isinstance(model, Path) else model.SerializeToString()
+    source = exact_source(model if isinstance(model, Path) else model.SerializeToString())
     session = runtime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     return cast("list[Array]", session.run(None, dict(inputs)))
 

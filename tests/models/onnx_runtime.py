@@ -10,6 +10,8 @@ import numpy as np
 import onnxruntime  # pyright: ignore[reportMissingTypeStubs]
 from numpy.typing import NDArray
 
+from halo_py.byte_products import exact_source
+
 _runtime: Any = onnxruntime
 _ERRORS_ONLY = 3
 
@@ -21,8 +23,7 @@ class Judge:
         options = _runtime.SessionOptions()
         options.graph_optimization_level = _runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.log_severity_level = _ERRORS_ONLY
-        source = model if isinstance(model, bytes) else str(model)
-        self._session = _runtime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        self._session = _runtime.InferenceSession(exact_source(model), options, providers=["CPUExecutionProvider"])
         self.output_names: list[str] = [output.name for output in self._session.get_outputs()]
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -16,6 +16,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
+from halo_py.byte_products import exact_source
 from halo_py.ir.op import Sample
 from halo_py.ops.literal import TensorLiteral
 from halo_py.types import DType
@@ -125,7 +126,8 @@ def _by_onnxruntime(model: onnx.ModelProto, feeds: dict[str, Numbers]) -> list[N
     options.log_severity_level = 4
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    source = exact_source(model.SerializeToString())
+    session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     return [np.asarray(result) for result in session.run(None, feeds)]
 
 

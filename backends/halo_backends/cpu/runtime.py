@@ -20,6 +20,9 @@ _INEXACT_REWRITES = ("WeightBiasQuantization",)
 _EXACT_ACTIVATIONS = ("session.qdq_matmulnbits_accuracy_level", "0")
 """Products with quantised weights do not quantise what they are multiplied with, which is the default."""
 
+_EXACT_PRODUCTS = ("session.x64quantprecision", "1")
+"""Weights of int8 in products that ONNX Runtime makes itself become uint8: see halo_py.byte_products."""
+
 
 class InferenceSession(Protocol):
     """A loaded model."""
@@ -55,6 +58,7 @@ def open_model(
     if threads is not None:
         options.intra_op_num_threads = threads
     options.add_session_config_entry(*_EXACT_ACTIVATIONS)
+    options.add_session_config_entry(*_EXACT_PRODUCTS)
     if not optimise:
         options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
     if initialisers:

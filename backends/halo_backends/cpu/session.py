@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from halo_backends.cpu.runtime import InferenceSession, RefusedError, open_model, ort_value
+from halo_py.byte_products import with_exact_byte_products
 from halo_py.errors import NOWHERE, SimulationError
 from halo_py.ir.graph import Graph, Node, Value
 from halo_py.ir.op import REGISTRY
@@ -91,6 +92,7 @@ def open_session(graph: Graph, threads: int | None = None, optimise: bool = True
     """A session for the graph. Raises RefusedError if ONNX Runtime does not take it."""
     carried = _with_carriers(graph)
     exported = export(carried.graph, inline_bytes=_INLINE_BYTES, inline_packed=True)
+    with_exact_byte_products(exported.model)
     arrays = {name: _usable(contents) for name, contents in exported.weights.items()}
     values = {name: ort_value(array, DType.from_numpy(array.dtype)) for name, array in arrays.items()}
     session = open_model(exported.model.SerializeToString(), values, threads, optimise)
