@@ -23,6 +23,6 @@ def emit(model: Path, language: Language, folder: Path, keywords: dict[str, Any]
     graph = load_model(model, import_options(keywords, keep_symbolic=True))
     symbol = batch_symbol(graph)
     sizes = {} if symbol is None else {symbol: int(keywords.get("batch_size") or 1)}
-    calls = lower(pipeline("cpu", symbols=sizes).run(graph))
+    calls = lower(pipeline("cpu", symbols=sizes).run(graph), custom=True)
     folder.mkdir(parents=True, exist_ok=True)
     return SourceWriter(calls, model.stem, language).write(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from halo_py.frontend import ImportOptions, load_model
 from halo_py.passes.pipelines import pipeline
+from odla.calls.emit import dtype_of, shape_of
 from odla.calls.lower import lower
 from odla.source import SUFFIX, Language, SourceWriter
 from tests.odla_c.programs import COMPILERS, INCLUDE, STRICT, run_program
@@ -18,25 +20,52 @@ from tests.odla_c.programs import COMPILERS, INCLUDE, STRICT, run_program
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from odla.calls.model import Calls
+
     Array = NDArray[Any]
 
-RAW = {"c": COMPILERS["c"], "c++": COMPILERS["cc"]}
+_COMPILERS: dict[Language, tuple[str, ...]] = {"c": COMPILERS["c"], "c++": COMPILERS["cc"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Emitted:
+    """A written program: what it is called and made of."""
+
+    name: str
+    language: Language
+    calls: Calls
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the inputs."""
+        return tuple(value.name for value in self.calls.inputs)
+
+
+def write_emitted(model: Path, options: ImportOptions, language: Language, folder: Path) -> Emitted:
+    """Write the model's program as `--emit` does. Raises UnsupportedError."""
+    calls = lower(pipeline("cpu").run(load_model(model, options)), custom=True)
+    writer = SourceWriter(calls, model.stem, language)
+    writer.write(folder)
+    return Emitted(writer.name, language, calls)
+
+
+def compile_emitted(emitted: Emitted, folder: Path, library: Path) -> Path:
+    """The program's driver. Fails on any warning."""
+    suffix = SUFFIX[emitted.language]
+    sources = [f"{emitted.name}{suffix}", f"{emitted.name}_main{suffix}", f"{emitted.name}_weights.S"]
+    command = [*_COMPILERS[emitted.language], *STRICT, f"-I{INCLUDE}", *sources, f"-L{library}", "-lodla", "-lm"]
+    command += [f"-Wl,-rpath,{library}", "-o", "program"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[:4000]
+    return folder / "program"
 
 
 def build_emitted(
     model: Path, options: ImportOptions, language: Language, folder: Path, library: Path
-) -> tuple[Path, list[str]]:
-    """The model's driver as a program, and the names of its inputs. Fails on any warning. Raises UnsupportedError."""
-    calls = lower(pipeline("cpu").run(load_model(model, options)))
-    writer = SourceWriter(calls, model.stem, language)
-    writer.write(folder)
-    suffix = SUFFIX[language]
-    sources = [f"{writer.name}{suffix}", f"{writer.name}_main{suffix}", f"{writer.name}_weights.S"]
-    command = [*RAW[language], *STRICT, f"-I{INCLUDE}", *sources, f"-L{library}", "-lodla", "-lm"]
-    command += [f"-Wl,-rpath,{library}", "-o", "program"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[:4000]
-    return folder / "program", [value.name for value in calls.inputs]
+) -> tuple[Path, tuple[str, ...]]:
+    """The model's driver as a program, and the names of its inputs. Raises UnsupportedError."""
+    emitted = write_emitted(model, options, language, folder)
+    return compile_emitted(emitted, folder, library), emitted.inputs
 
 
 def run_emitted(
@@ -49,4 +78,25 @@ def run_emitted(
         np.ascontiguousarray(array).tofile(path)
         paths.append(str(path))
     ran = run_program(program, *paths, device=device, seconds=600)
-    return (ran.stdout or f"exit {ran.returncode}: {ran.stderr[-300:]}").strip()
+    if ran.returncode not in (0, 1):
+        return f"exit {ran.returncode}: {ran.stderr[-300:].strip()}"
+    return ran.stdout.strip()
+
+
+def outputs_of(program: Path, emitted: Emitted, inputs: Mapping[str, Array], device: str) -> dict[str, Array] | str:
+    """The outputs that the driver writes, by name; or what went wrong."""
+    paths: list[str] = ["-w"]
+    for number, name in enumerate(emitted.inputs):
+        path = program.parent / f"{number}.raw"
+        np.ascontiguousarray(inputs[name]).tofile(path)
+        paths.append(str(path))
+    names = emitted.calls.output_names
+    paths += [str(program.parent / f"output_{number}.raw") for number in range(len(names))]
+    ran = run_program(program, *paths, device=device, seconds=900)
+    if ran.returncode != 0:
+        return f"exit {ran.returncode}: {ran.stderr[-300:].strip()}"
+    found: dict[str, Array] = {}
+    for number, (name, value) in enumerate(zip(names, emitted.calls.outputs, strict=True)):
+        array = np.fromfile(program.parent / f"output_{number}.raw", dtype_of(value).numpy)
+        found[name] = array.reshape(shape_of(value))
+    return found

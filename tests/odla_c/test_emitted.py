@@ -56,9 +56,9 @@ def test_all_nodes_without_a_form_are_listed(tmp_path: Path, library: Path) -> N
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [4])
     nodes = [
         helper.make_node("NonZero", ["x"], ["n"], name="where"),
-        helper.make_node("Dropout", ["x"], ["d", "mask"], name="mask"),
+        helper.make_node("Unique", ["x"], ["u"], name="once"),
     ]
-    outputs = [helper.make_tensor_value_info(name, kind, None) for name, kind in (("n", 7), ("mask", 9))]
+    outputs = [helper.make_tensor_value_info(name, kind, None) for name, kind in (("n", 7), ("u", 1))]
     graph = helper.make_graph(nodes, "g", [x], outputs)
     path = tmp_path / "g.onnx"
     path.write_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString())
@@ -67,6 +67,24 @@ def test_all_nodes_without_a_form_are_listed(tmp_path: Path, library: Path) -> N
         build_emitted(path, ImportOptions(), "c", tmp_path, library)
 
     assert "NonZero" in str(caught.value)
+    assert "Unique" in str(caught.value)
+
+
+def test_an_open_shape_is_refused_with_the_way_to_fix_it(tmp_path: Path) -> None:
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", "T", 4])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [x], [y])
+    path = tmp_path / "open.onnx"
+    path.write_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString())
+
+    refused = run("halo-compile", "open.onnx", "--emit", "c", "-o", "made", folder=tmp_path)
+    fixed = run("halo-compile", "open.onnx", "--emit", "c", "--shape", "x:2x3x4", "-o", "made", folder=tmp_path)
+
+    assert refused.code != 0
+    assert "1 input of open dimensions" in refused.err
+    assert "'x': float32[1, T, 4]" in refused.err
+    assert "--shape" in refused.err
+    assert fixed.code == 0, fixed.err
 
 
 def test_the_command_writes_into_a_folder(tmp_path: Path) -> None:

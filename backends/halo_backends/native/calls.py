@@ -13,7 +13,7 @@ from halo_py.types import TensorType
 from odla.api.table import functions, standard
 from odla.calls.emit import ELEMENTS, Emit
 from odla.calls.lower import write
-from odla.calls.model import Argument, Call, Dims, Name, Signed, Text, Unsigned, ValueType
+from odla.calls.model import Argument, Attribute, Call, Dims, Name, Names, Signed, Text, Unsigned, ValueType
 
 if TYPE_CHECKING:
     import numpy as np
@@ -172,10 +172,14 @@ class Slots:
                 return {"i32": list(numbers)}
             case Name(text):
                 return enumerators()[text]
+            case Names(texts):
+                return {"i32": [enumerators()[text] for text in texts]}
             case ValueType(element, dims):
                 return {"type": [enumerators()[element.text], list(dims.sizes)]}
             case Text(text):
                 return {"text": text}
+            case Attribute():
+                raise AssertionError("calls by name are not asked for")
 
 
 def missing_functions(nodes: Sequence[NodeCalls], exported: frozenset[str]) -> dict[Node, str]:
