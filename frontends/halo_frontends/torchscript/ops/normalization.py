@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,10 +49,48 @@ def native_batch_norm(
     momentum: float,
     eps: float,
 ) -> tuple[Value, Value, Value]:
-    if training:
-        raise m.unsupported("batch statistics of a model in training mode are not supported")
-    nothing = m.const(np.zeros(0, m.dtype(input).numpy))
-    return batch_norm(m, input, weight, bias, running_mean, running_var, False, momentum, eps), nothing, nothing
+    result = batch_norm(m, input, weight, bias, running_mean, running_var, training, momentum, eps)
+    if not training:
+        nothing = m.const(np.zeros(0, m.dtype(input).numpy))
+        return result, nothing, nothing
+    mean, variance = _batch_statistics(m, input)
+    return result, mean, m.op("Reciprocal", m.op("Sqrt", m.op("Add", variance, constant_like(m, variance, eps))))
+
+
+@aten("_native_batch_norm_legit_functional")
+def batch_norm_functional(
+    m: Maker,
+    input: Value,
+    weight: Value | None,
+    bias: Value | None,
+    running_mean: Value,
+    running_var: Value,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> tuple[Value, ...]:
+    results = native_batch_norm(m, input, weight, bias, running_mean, running_var, training, momentum, eps)
+    if not training:
+        return (*results, running_mean, running_var)
+    mean, variance = _batch_statistics(m, input)
+    count = prod(m.shape(input)) // m.length(input, 1)
+    unbiased = m.op("Mul", variance, constant_like(m, variance, count / max(count - 1, 1)))
+    return (*results, _moved(m, running_mean, mean, momentum), _moved(m, running_var, unbiased, momentum))
+
+
+def _batch_statistics(m: Maker, input: Value) -> tuple[Value, Value]:
+    """Mean and variance of every channel."""
+    axes = [axis for axis in range(m.rank(input)) if axis != 1]
+    mean = m.op("ReduceMean", input, m.ints(axes), keepdims=1)
+    centred = m.op("Sub", input, mean)
+    variance = m.op("ReduceMean", m.op("Mul", centred, centred), m.ints(axes), keepdims=0)
+    return m.reshape(mean, [-1]), variance
+
+
+def _moved(m: Maker, old: Value, new: Value, momentum: float) -> Value:
+    """A running mean one step further."""
+    kept = m.op("Mul", old, constant_like(m, old, 1 - momentum))
+    return m.op("Add", kept, m.cast(m.op("Mul", new, constant_like(m, new, momentum)), m.dtype(old)))
 
 
 @aten("_native_batch_norm_legit_no_training")
