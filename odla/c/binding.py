@@ -14,6 +14,11 @@ class _Binding:
     ffi: Any
     lib: Any
 
+    @property
+    def connected(self) -> bool:
+        """Whether they exist."""
+        return hasattr(self, "lib")
+
 
 c = _Binding()
 """Set by `odla.c.library.connect` before any function runs."""
@@ -28,7 +33,9 @@ def address_of(pointer: Any) -> int:
 
 
 def is_memory(pointer: Any, bytes: int = 1) -> bool:
-    """Whether `bytes` bytes at this address are mapped."""
+    """Whether `bytes` bytes at this address are mapped; of memory whose size is known, whether it has so many."""
+    if c.ffi.typeof(pointer).kind == "array":
+        return len(pointer) >= bytes
     address = address_of(pointer)
     return address >= FIRST_ADDRESS and bool(c.lib.halo_mapped(c.ffi.cast("void*", address), bytes))
 
@@ -37,6 +44,12 @@ def text_at(pointer: Any) -> str:
     """A C string."""
     contents: bytes = c.ffi.string(c.ffi.cast("char*", pointer))
     return contents.decode("utf-8", "replace")
+
+
+def c_function(name: str) -> Any:
+    """The address of an exported C function, or of what stands for it."""
+    known = getattr(c.lib, "functions", None)
+    return c.ffi.addressof(c.lib, name) if known is None else known[name]
 
 
 def environment(name: str) -> str | None:

@@ -71,6 +71,8 @@ class Context(Handled):
         self.jobs = Jobs()
         self.last: LastRun | None = None
         self.runs = 0
+        self.memory: dict[object, object] = {}
+        """What Python programs bound: arrays live as long as a context may use them."""
         self._prepared: Prepared | None = None
         self._lock = threading.Lock()
 
@@ -229,6 +231,8 @@ def _deliver(array: Array, destination: Any, value: Value) -> list[Any]:
         return []
     if array.dtype == object:
         return write_array(array, destination, value.label)
+    if c.ffi.typeof(destination).kind == "array" and len(destination) < array.nbytes:
+        raise UsageError(f"{value.label} has {array.nbytes} bytes, the memory bound to it {len(destination)}")
     c.ffi.memmove(c.ffi.cast("char*", address_of(destination)), _bytes(array), array.nbytes)
     return []
 

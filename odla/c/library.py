@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import threading
 from typing import Any
 
 from halo_py.errors import InternalError
 from halo_py.ops import load_ops
 from odla.api.c_source import PREFIX
-from odla.api.table import functions
+from odla.api.table import Function, functions
 from odla.c import log
 from odla.c.binding import c
 from odla.c.dispatch import IMPLEMENTED, connected
+from odla.c.without_compiler import make
 
 FAMILIES = (
     "functions.value",
@@ -62,5 +64,24 @@ def connect(ffi: Any, lib: Any) -> None:
         ffi.def_extern(name=PREFIX + function.name)(connected(function, IMPLEMENTED[function.name]))
     log.start()
 
+
+def connect_without_compiler() -> None:
+    """Let Python programs call ours. Raises UnsupportedError without cffi."""
+    with _connecting:
+        if c.connected:
+            return
+        ffi, support = make()
+        c.ffi, c.lib = ffi, support
+        run_task = connected(_named("odla_RunTask"), IMPLEMENTED["odla_RunTask"])
+        support.functions["odla_RunTask"] = ffi.callback("odla_status(odla_device, odla_task)", run_task)
+        support.functions["halo_default_logger"] = ffi.callback("odla_logging_func", log.default_logger)
+        log.start()
+
+
+def _named(name: str) -> Function:
+    return next(function for function in functions() if function.name == name)
+
+
+_connecting = threading.Lock()
 
 load()

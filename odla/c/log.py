@@ -40,6 +40,12 @@ def start() -> None:
         _logging.level = Level[wanted]
 
 
+def default_logger(_file: Any, _line: int, _function: Any, level: int, message: Any) -> None:
+    """The logger in use when the program installed none, as a C function."""
+    text = c.ffi.string(message).decode("utf-8", "replace")
+    c.lib.halo_print_error(c_text(f"odla {Level(level).name.lower()}: {text}\n"))
+
+
 def set_level(level: Level) -> None:
     """Messages above this level are dropped."""
     _logging.level = level

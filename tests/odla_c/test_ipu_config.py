@@ -34,12 +34,10 @@ def _run(
     device: str | None = "ipu-tiny4",
     level: str = "off",
 ) -> subprocess.CompletedProcess[str]:
-    environment = {"ODLA_LOG_LEVEL": level}
-    if config is not None:
-        file = client.parent / "config.json"
-        file.write_text(json.dumps(config))
-        environment["ODLA_POPART_CONFIG"] = str(file)
-    return run_program(client, *map(str, arguments), device=device, **environment)
+    file = client.parent / "config.json"
+    file.write_text(json.dumps(config))
+    named = "" if config is None else str(file)
+    return run_program(client, *map(str, arguments), device=device, ODLA_LOG_LEVEL=level, ODLA_POPART_CONFIG=named)
 
 
 def _stages(done: subprocess.CompletedProcess[str]) -> list[list[str]]:

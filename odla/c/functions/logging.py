@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from odla.c import log
-from odla.c.binding import address_of, c, c_text
+from odla.c.binding import address_of, c_function, c_text
 from odla.c.device_facts import INTERFACE_VERSION, library_version
 from odla.c.dispatch import implements
 
@@ -29,7 +29,7 @@ def set_logger(logger: Any) -> None:
 def get_logger() -> Any:
     """The logger in use: the program's own, else the one that writes to the error output."""
     found = log.logger()
-    return c.ffi.addressof(c.lib, "halo_default_logger") if found is None else found
+    return c_function("halo_default_logger") if found is None else found
 
 
 @implements("odla_GetVersionString")

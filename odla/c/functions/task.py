@@ -6,7 +6,7 @@ from typing import Any
 
 from halo_py.errors import UsageError
 from odla.c import state
-from odla.c.binding import address_of, c
+from odla.c.binding import address_of, c, c_function
 from odla.c.decode import MOST_VALUES
 from odla.c.device import Device
 from odla.c.dispatch import failures, implements
@@ -41,7 +41,7 @@ def run_task_async(device: Device | None, task: Any) -> int | None:
     """Hand the task to the program's executor, else to a thread. What destroys the device waits for it."""
     task = _checked(task)
     if _executor.function is not None:
-        return int(_executor.function(c.ffi.addressof(c.lib, "odla_RunTask"), _handle(device), task))
+        return int(_executor.function(c_function("odla_RunTask"), _handle(device), task))
 
     def work() -> None:
         try:
