@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from halo_py.byte_products import bytes_saturate
 from halo_py.onnx_export import why_not
 from halo_py.ops.conv_transpose import ConvTranspose
 from halo_py.ops.dropout import Dropout
@@ -53,6 +54,8 @@ def _departure(node: Node, constants: Constants) -> str | None:
             return "ONNX Runtime leaves dilations out of automatic pads"
         case "conv" | "conv_integer" | "qlinear_conv" if _is_dilated_with_automatic_pads(node):
             return "ONNX Runtime fails at dilations with automatic pads"
+        case "conv_integer" if _has_unsigned_window(node) and bytes_saturate():
+            return "ONNX Runtime's sums of products of int8 data and a uint8 window saturate on this processor"
         case "conv_transpose":
             return _conv_transpose(node)
         case "mean_variance_normalization":
@@ -84,6 +87,8 @@ def _trains(node: Node, constants: Constants) -> bool:
 
 def _resize(node: Node, constants: Constants) -> str | None:
     assert isinstance(node.op, Resize)
+    if node.op.keep_aspect_ratio_policy != "stretch" and any(axis < 0 for axis in node.op.axes or ()):
+        return "ONNX Runtime keeps no ratio along axes that are counted from the end"
     data, scales = _operand(node, 0), _operand(node, 2)
     if scales is None or data is None or not isinstance(data.type, TensorType):
         return None
@@ -96,6 +101,10 @@ def _is_dilated_with_automatic_pads(node: Node) -> bool:
     attributes = node.op.attributes()
     dilated = any(size > 1 for size in attributes["dilations"] or ())
     return dilated and str(attributes["auto_pad"]).startswith("SAME")
+
+
+def _has_unsigned_window(node: Node) -> bool:
+    return (_dtype(_operand(node, 0)), _dtype(_operand(node, 1))) == (DType.INT8, DType.UINT8)
 
 
 def _conv_transpose(node: Node) -> str | None:

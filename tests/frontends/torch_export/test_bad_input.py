@@ -72,7 +72,11 @@ def _program(*nodes: dict[str, Any], output: str = "y", **changed: Any) -> dict[
         "signature": signature,
         "module_call_graph": [],
     }
-    made: dict[str, Any] = {"graph_module": module, "opset_version": {"aten": 10}, "schema_version": {"major": 8, "minor": 20}}
+    made: dict[str, Any] = {
+        "graph_module": module,
+        "opset_version": {"aten": 10},
+        "schema_version": {"major": 8, "minor": 20},
+    }
     return {**made, **changed}
 
 
