@@ -4,7 +4,8 @@
     python -m benchmarks.onnx_suite --device ipu-1 --record
     python -m benchmarks.operator_table
 
-writes `docs/operators.md`. A test checks that it is what the declarations and the records say.
+writes `docs/operators.md`: after every change of an operator, a gradient, a frontend's mappings or ODLA's functions. A
+test checks that the document shows the recorded runs and claims nothing that is not so.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from halo_frontends.emitter import Emitter
 from halo_frontends.mentions import operators_mentioned
 from halo_frontends.onnx.expansions import DOMAINS
 from halo_frontends.onnx.schemas import standard_functions
-from halo_frontends.tflite.mappings import load_mappings
-from halo_frontends.tflite.operation import MAPPINGS
+from halo_frontends.tensorflow import mappings as tensorflow_mappings
+from halo_frontends.tensorflow import operation as tensorflow_operation
+from halo_frontends.tflite import mappings as tflite_mappings
+from halo_frontends.tflite import operation as tflite_operation
 from halo_frontends.torchscript.maker import Maker
 from halo_frontends.torchscript.table import table as aten_table
 from halo_py.archive import write_text_atomically
@@ -90,15 +93,19 @@ def _records() -> dict[str, Any]:
     return json.loads(RECORDS.read_text()) if RECORDS.exists() else {}
 
 
+FOREIGN = ("torchscript", "tensorflow", "tflite")
+"""Formats with a column, in this order."""
+
+
 def table() -> str:
     """The document."""
     records = _records()
     results = {device: records.get(device, {}).get("operators", {}) for device in ("cpu", "ipu-1")}
-    rows = _rows()
+    found = rows()
     whole = results["ipu-1"].get("", [0, 0, 0, 0])
     versions = {entry["onnx"] for entry in records.values()}
     head = _HEAD.format(version=", ".join(sorted(versions)) or "-", on_tiles=whole[2], asked=whole[3])
-    return head + "".join(_line(name, rows[name], results) for name in sorted(rows, key=lambda n: ("." in n, n)))
+    return head + "".join(_line(name, found[name], results) for name in sorted(found, key=lambda n: ("." in n, n)))
 
 
 def _line(name: str, row: Row, results: Mapping[str, Mapping[str, list[int]]]) -> str:
@@ -109,7 +116,7 @@ def _line(name: str, row: Row, results: Mapping[str, Mapping[str, list[int]]]) -
     placed = results["ipu-1"].get(name)
     cells.append("-" if placed is None or not placed[3] else f"{placed[2]}/{placed[3]}")
     cells += [row.tiles, "yes" if row.gradient else ""]
-    cells += [_names(row.foreign.get(form, set())) for form in ("torchscript", "tensorflow", "tflite")]
+    cells += [_names(row.foreign.get(form, set())) for form in FOREIGN]
     return "| " + " | ".join([*cells, row.odla or ""]) + " |\n"
 
 
@@ -119,22 +126,23 @@ def _names(names: set[str]) -> str:
     return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
-def _rows() -> dict[str, Row]:
+def rows() -> dict[str, Row]:
+    """What is known of every operator, by its name with its domain."""
     load_ops()
-    rows: dict[str, Row] = {}
+    found: dict[str, Row] = {}
     for cls in REGISTRY.by_name.values():
         declaration = cls.declaration
         if declaration.onnx is not None:
             name = _full(declaration.domain, declaration.onnx)
-            rows[name] = Row(declaration.since, _tiles(cls), has_gradient(cls), declaration.odla)
+            found[name] = Row(declaration.since, _tiles(cls), has_gradient(cls), declaration.odla)
     for name, since in _expanded():
-        rows.setdefault(name, Row(since, "expanded"))
+        found.setdefault(name, Row(since, "expanded"))
     for form, mapped in _foreign():
         for foreign, names in mapped.items():
             for name in names:
-                if name in rows:
-                    rows[name].foreign.setdefault(form, set()).add(foreign)
-    return rows
+                if name in found:
+                    found[name].foreign.setdefault(form, set()).add(foreign)
+    return found
 
 
 def _full(domain: str, operator: str) -> str:
@@ -156,12 +164,20 @@ def _expanded() -> list[tuple[str, int | None]]:
 
 def _foreign() -> list[tuple[str, dict[str, frozenset[str]]]]:
     """For each other format, its operators and those of ours that they may become."""
-    load_mappings()
+    tensorflow_mappings.load_mappings()
+    tflite_mappings.load_mappings()
     torchscript = {
         name.removeprefix("aten::"): operators_mentioned(entry.handler, Maker) for name, entry in aten_table().items()
     }
-    tflite = {name: operators_mentioned(mapping.function, Emitter) for name, mapping in MAPPINGS.items()}
-    return [("torchscript", torchscript), ("tflite", tflite)]
+    tensorflow = {
+        name: operators_mentioned(mapping.function, Emitter, name)
+        for name, mapping in tensorflow_operation.MAPPINGS.items()
+    }
+    tflite = {
+        name: operators_mentioned(mapping.function, Emitter, name)
+        for name, mapping in tflite_operation.MAPPINGS.items()
+    }
+    return [("torchscript", torchscript), ("tensorflow", tensorflow), ("tflite", tflite)]
 
 
 def main() -> None:

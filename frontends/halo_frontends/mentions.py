@@ -4,21 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from types import CodeType, FunctionType
-from typing import Any
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, cast
 
 from halo_py.ir.op import REGISTRY
 
 _OURS = "halo_frontends."
 
 
-def operators_mentioned(function: Callable[..., Any], helper: type[Any] | None = None) -> frozenset[str]:
+def operators_mentioned(
+    function: Callable[..., Any], helper: type[Any] | None = None, foreign: str | None = None
+) -> frozenset[str]:
     """ONNX names (default domain) of the operators that a function names, or a function of the frontends it calls.
 
-    `helper` is the class of what builds the graph: its methods are looked into too.
+    `helper` is the class of what builds the graph: its methods are looked into too. `foreign` is the operator of the
+    other format that the function is for: what tables that the function reads have for it counts as named.
     """
     plain, given = _unwrapped(function)
-    return frozenset() if plain is None else _mentioned(plain, helper) | _known().intersection(_strings(given))
+    if plain is None:
+        return frozenset()
+    found = _mentioned(plain, helper) | _known().intersection(_strings(given))
+    for entry in _listed(plain, foreign):
+        if isinstance(entry, str):
+            found |= _known() & {entry}
+        elif callable(entry):
+            found |= operators_mentioned(entry, helper)
+    return found
+
+
+def _listed(function: FunctionType, foreign: str | None) -> Iterator[Any]:
+    """What tables that a function reads have for an operator; without a table its own name, if that is passed on."""
+    names = [name for code in _codes(function.__code__) for name in code.co_names]
+    read = map(function.__globals__.get, names)
+    tables = [cast("dict[Any, Any]", table) for table in read if isinstance(table, dict)]
+    if not tables and {"node", "op"}.issubset(names):
+        yield foreign
+    for table in tables:
+        entry: Any = table.get(foreign)
+        yield from cast("tuple[Any, ...]", entry) if isinstance(entry, tuple) else (entry,)
 
 
 def _unwrapped(function: Callable[..., Any]) -> tuple[FunctionType | None, list[Any]]:
@@ -66,11 +89,16 @@ def _called(function: FunctionType, helper: type[Any] | None) -> Iterator[Functi
     """Functions of ours that a function names or closes over."""
     named = [cell.cell_contents for cell in function.__closure__ or ()]
     for code in _codes(function.__code__):
-        for name in code.co_names:
-            named += [function.__globals__.get(name), getattr(helper, name, None)]
+        globals_named = [function.__globals__.get(name) for name in code.co_names]
+        holders = [helper, *(found for found in globals_named if _is_module_of_ours(found))]
+        named += [*globals_named, *(getattr(holder, name, None) for holder in holders for name in code.co_names)]
     for entry in named:
         if isinstance(entry, FunctionType) and entry.__module__.startswith(_OURS):
             yield entry
+
+
+def _is_module_of_ours(found: object) -> bool:
+    return isinstance(found, ModuleType) and found.__name__.startswith(_OURS)
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
