@@ -58,10 +58,9 @@ def _phase(phase: int, stride: int, dilation: int, kernel: int, pad: int) -> _Ph
 
 def _spread(x: Numbers, w: Numbers, window: Window, group: int) -> Numbers:
     """Every x[i] times every w[k], added at stride*i + dilation*k: the transposed convolution before cropping."""
-    images, _, *field = x.shape
-    x = x.reshape(images, group, -1, *field)
-    columns = x.reshape(images, group, x.shape[2], -1)
-    w = w.reshape(group, -1, *w.shape[1:])
+    images, channels, *field = x.shape
+    columns = x.reshape(images, group, channels // group, prod(field))
+    w = w.reshape(group, w.shape[0] // group, *w.shape[1:])
     sizes = [s * (size - 1) + window.reach(d) for d, (s, size) in enumerate(zip(window.strides, field, strict=True))]
     made: Numbers = np.zeros((images, group, w.shape[2], *sizes), x.dtype)
     for position in np.ndindex(*window.kernel):
@@ -70,8 +69,8 @@ def _spread(x: Numbers, w: Numbers, window: Window, group: int) -> Numbers:
             for k, d, s, size in zip(position, window.dilations, window.strides, field, strict=True)
         )
         weights = w[(..., *position)].swapaxes(1, 2)
-        made[(..., *region)] += np.matmul(weights, columns).reshape(images, group, -1, *field)
-    return made.reshape(images, -1, *sizes)
+        made[(..., *region)] += np.matmul(weights, columns).reshape(images, group, w.shape[2], *field)
+    return made.reshape(images, group * w.shape[2], *sizes)
 
 
 def _crop(array: Numbers, before: tuple[int, ...], out: tuple[int, ...]) -> Numbers:
@@ -200,6 +199,7 @@ class ConvTranspose(Op):
             return random.standard_normal(shape).astype(np.float32)
 
         yield Sample(cls(), (floats(1, 3, 4, 5), floats(3, 4, 3, 2), floats(4)))
+        yield Sample(cls(), (floats(0, 3, 4, 5), floats(3, 4, 3, 2), floats(4)))
         yield Sample(cls(strides=(2, 2)), (floats(1, 3, 4, 5), floats(3, 4, 2, 2)))
         yield Sample(
             cls(strides=(2, 3), pads=(1, 0, 2, 1), output_padding=(1, 2), group=2),

@@ -66,9 +66,9 @@ def correlate(x: Numbers, w: Numbers, window: Window, group: int) -> Numbers:
             slice(k * d, k * d + (size - 1) * s + 1, s)
             for k, d, s, size in zip(position, window.dilations, window.strides, out, strict=True)
         )
-        shifted = x[(..., *region)].reshape(images, group, channels // group, -1)
+        shifted = x[(..., *region)].reshape(images, group, channels // group, prod(out))
         made += np.matmul(w[(..., *position)], shifted)
-    return made.reshape(images, -1, *out)
+    return made.reshape(images, group * w.shape[1], *out)
 
 
 def conv_geometry(x: tuple[int, ...], w: tuple[int, ...], window: Window, group: int) -> ConvGeometry:
@@ -170,6 +170,7 @@ class Conv(Op):
         yield Sample(cls(auto_pad="SAME_LOWER", strides=(3,)), (floats(2, 3, 13), floats(4, 3, 4)))
         yield Sample(cls(auto_pad="VALID"), (floats(1, 2, 4, 5, 6), floats(3, 2, 2, 3, 2)))
         yield Sample(cls(pads=(4, 4, 4, 4)), (floats(1, 1, 3, 3), floats(2, 1, 2, 2)))
+        yield Sample(cls(group=2), (floats(0, 4, 5, 5), floats(6, 2, 3, 3), floats(6)))
         yield Sample(cls(), tuple(floats(*s).astype(np.float16) for s in ((1, 8, 6, 6), (4, 8, 1, 1), (4,))))
         add_relu = ScalarProgram(2, (ScalarStep("add", (0, 1), DType.FLOAT32), ScalarStep("relu", (2,), DType.FLOAT32)))
         yield Sample(

@@ -35,6 +35,13 @@ def _resize(scale: float, coordinates: str) -> Graph:
     return _graph("resize", DType.FLOAT32, (1, 1, 4, 4), None, scales, **attributes)
 
 
+def _fitting_resize(*axes: int) -> Graph:
+    return _graph(
+        "resize", DType.FLOAT32, (1, 1, 8, 6), None, None, np.asarray([5, 5]), axes=axes,
+        keep_aspect_ratio_policy="not_larger",
+    )  # fmt: skip
+
+
 def _dropout(training: bool) -> Graph:
     return _graph("dropout", DType.FLOAT32, (4, 4), np.float32(0.5), np.bool_(training), seed=3)
 
@@ -43,6 +50,8 @@ CASES: dict[str, tuple[Callable[[], Graph], bool]] = {
     "corners, 4 to 3.2": (lambda: _resize(0.8, "align_corners"), True),
     "corners, 4 to 6": (lambda: _resize(1.5, "align_corners"), False),
     "half pixel, 4 to 3.2": (lambda: _resize(0.8, "half_pixel"), False),
+    "ratio kept along the last axes": (lambda: _fitting_resize(-2, -1), True),
+    "ratio kept along axes 2 and 3": (lambda: _fitting_resize(2, 3), False),
     "float32 transform": (lambda: _graph("dft", DType.FLOAT32, (1, 10, 1), None, np.int64(1)), True),
     "float64 transform": (lambda: _graph("dft", DType.FLOAT64, (1, 10, 1), None, np.int64(1)), False),
     "frames": (lambda: _graph("stft", DType.FLOAT32, (1, 20, 1), np.int64(5), None, np.int64(10)), True),

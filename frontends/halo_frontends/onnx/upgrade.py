@@ -180,11 +180,20 @@ def _legacy_pad(draft: Draft) -> Draft:
 # -- opset 8 to 12 ------------------------------------------------------------------------------------------------
 
 
-@below(9, "BatchNormalization")
-def _batch_normalization_spatial(draft: Draft) -> Draft:
-    if draft.integer("spatial", 1) != 1:
-        raise UnsupportedError("statistics per activation (spatial=0) are not supported", draft.where)
-    return draft.without("spatial")
+@rebuilt_below(9, "BatchNormalization")
+def _batch_normalization_spatial(draft: Draft, maker: Maker) -> Upgraded:
+    """Statistics per activation (spatial=0) are those of that many channels without a field."""
+    plain, shape, activations = draft.without("spatial"), draft.shape(0), draft.shape(1)
+    if draft.integer("spatial", 1) == 1:
+        return plain
+    if shape is None or activations is None:
+        raise UnsupportedError("statistics per activation (spatial=0) need operands of known rank", draft.where)
+    row = _int64(maker, draft, (-1,), "row")
+    rows = [maker.make("Reshape", [draft.value(index), row], draft) for index in range(1, 5)]
+    flat = maker.make("Flatten", [draft.value(0)], draft, axis=1)
+    normal = maker.make("BatchNormalization", [flat, *rows], draft, **plain.without("momentum").attributes)
+    only = replace(draft, outputs=draft.outputs[:1])
+    return maker.finish("Reshape", [normal, _shape_operand(draft, shape, maker)], only)
 
 
 @below(14, "BatchNormalization")
