@@ -20,7 +20,7 @@ from halo_py.ops.sampling import floats
 from halo_py.ops.scalar import ScalarProgram, ScalarStep, constant_step
 from halo_py.types import DType
 from tests.autodiff.differences import MOST_POINTS, Loss, is_float, loss_of
-from tests.ops.cases import Case, cases
+from tests.ops.cases import Case, cases, of_every_op
 
 load_ops()
 
@@ -60,7 +60,7 @@ def _unsupported(case: Case) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@of_every_op(CASES)
 def test_gradients_are_central_differences(case: Case) -> None:
     loss = loss_of(case)
     if loss is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,7 +22,7 @@ from halo_py.ir.op import Op, RuntimeValue
 from halo_py.onnx_export import export, save_onnx, to_onnx, unexportable
 from halo_py.types import DType, OptionalType, tensor
 from tests.frontends.onnx_models import random
-from tests.ops.cases import Case, assert_close, cases, epsilon, magnitude
+from tests.ops.cases import Case, assert_close, cases, epsilon, magnitude, of_every_op
 
 
 def sample_graph(case: Case) -> tuple[Graph, list[RuntimeValue]]:
@@ -59,20 +60,21 @@ def with_onnx_floats(sample: Op) -> Op:
     return dataclasses.replace(sample, **changed)
 
 
-_CASES = [pytest.param(case, id=case.name) for case in cases()]
+every_case = of_every_op(cases())
 
 
-@pytest.mark.parametrize("case", _CASES)
-def test_a_graph_goes_out_and_comes_back_equal(case: Case, tmp_path: Path) -> None:
+@every_case
+def test_a_graph_goes_out_and_comes_back_equal(case: Case) -> None:
     graph, _ = sample_graph(case)
     if unexportable(graph):
         assert case.sample.op.declaration.onnx is None
         with pytest.raises(UnsupportedError, match=case.kind):
             to_onnx(graph)
         return
-    path = tmp_path / "sample.onnx"
-    save_onnx(graph, path, opset=28)
-    back = load_model(path, ImportOptions(keep_symbolic=True))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "sample.onnx"
+        save_onnx(graph, path, opset=28)
+        back = load_model(path, ImportOptions(keep_symbolic=True))
     assert [str(value.type) for value in (*back.inputs, *back.outputs)] == [
         str(value.type) for value in (*graph.inputs, *graph.outputs)
     ]
@@ -88,7 +90,7 @@ def test_a_graph_goes_out_and_comes_back_equal(case: Case, tmp_path: Path) -> No
         assert keys[0] == keys[1]
 
 
-@pytest.mark.parametrize("case", _CASES)
+@every_case
 def test_the_cpu_means_what_the_reference_means(case: Case) -> None:
     graph, inputs = sample_graph(case)
     expected = evaluate_graph(graph, inputs)

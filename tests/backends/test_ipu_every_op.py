@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 
 from halo_py.ir.space import Refusal
 from tests.backends.tiled_programs import Numbers, graph_of, lowered
-from tests.ops.cases import Case, cases
+from tests.ops.cases import Case, cases, of_every_op
 
 SEEDS = (1, 2, 3)
 
@@ -42,7 +41,7 @@ def _assert_close(found: Any, expected: Any, tolerance: float, name: str) -> Non
     np.testing.assert_allclose(wide_a, wide_b, rtol=rtol, atol=rtol * max(scale, 1e-3), err_msg=name)
 
 
-@pytest.mark.parametrize("case", _tiled_cases(), ids=lambda case: case.name)
+@of_every_op(_tiled_cases())
 def test_tiles_equal_whole_arrays_and_the_reference(case: Case) -> None:
     graph, feeds = graph_of(case)
     expected = case.evaluate()

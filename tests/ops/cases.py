@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from halo_py.errors import Where
@@ -164,3 +165,29 @@ def magnitude(values: Sequence[RuntimeValue]) -> float:
             wide = np.abs(value.astype(np.complex128 if value.dtype.kind == "c" else np.float64))
             largest = max(largest, float(np.max(wide, where=np.isfinite(wide), initial=0.0)))
     return largest
+
+
+def of_every_op(cases: Sequence[Case]) -> Callable[[Callable[[Case], None]], Callable[[str], None]]:
+    """Makes a check of one sample a test per op, which checks all of that op's samples and names those that fail."""
+    by_kind: dict[str, list[Case]] = {}
+    for case in cases:
+        by_kind.setdefault(case.kind, []).append(case)
+
+    def decorate(check: Callable[[Case], None]) -> Callable[[str], None]:
+        @pytest.mark.parametrize("kind", by_kind)
+        def test(kind: str) -> None:
+            failures: list[Exception] = []
+            for case in by_kind[kind]:
+                try:
+                    check(case)
+                except Exception as error:  # noqa: BLE001
+                    error.add_note(f"sample {case.name}")
+                    failures.append(error)
+            if failures:
+                raise ExceptionGroup(f"{len(failures)} of {len(by_kind[kind])} samples", failures)
+
+        test.__name__ = check.__name__
+        test.__doc__ = check.__doc__
+        return test
+
+    return decorate

@@ -21,11 +21,11 @@ from halo_py.ops import load_ops
 from halo_py.ops.quantization import DynamicQuantizeLinear
 from halo_py.ops.reshaping import Identity
 from halo_py.types import Dim, DType, TensorType, Type, symbol
-from tests.ops.cases import Case, assert_close, assert_fits, cases, epsilon, magnitude
+from tests.ops.cases import Case, assert_close, assert_fits, cases, epsilon, magnitude, of_every_op
 from tests.ops.onnx_judge import NoJudgeError, is_judged, judge
 from tests.ops.split_executor import SplitExecutor
 
-every_case = pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
+every_case = of_every_op(cases())
 
 SEEDS_PER_CASE = 3
 

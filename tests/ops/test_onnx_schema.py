@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from halo_py.ir.op import REGISTRY, Op, RuntimeValue, Sample
 from halo_py.ops import load_ops
 from halo_py.types import DType, TensorType
-from tests.ops.cases import Case, assert_fits, cases
+from tests.ops.cases import Case, assert_fits, cases, of_every_op
 from tests.ops.onnx_judge import OPSETS
 
 load_ops()
@@ -123,13 +123,11 @@ def _as(array: NDArray[np.generic], dtype: DType) -> NDArray[np.generic]:
     return wide.astype(np.float32).astype(dtype.numpy) if dtype.bits < 32 else wide.astype(dtype.numpy)
 
 
-TYPED = list(_typed_samples())
+TYPED = [Case(name, sample) for name, sample in _typed_samples()]
 
 
-@pytest.mark.parametrize("sample", [sample for _, sample in TYPED], ids=[name for name, _ in TYPED])
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_every_element_type_that_onnx_allows(sample: Sample) -> None:
-    case = Case("typed", sample)
+@of_every_op(TYPED)
+def test_every_element_type_that_onnx_allows(case: Case) -> None:
     for type, value in zip(case.infer(), case.evaluate(), strict=True):
         assert isinstance(type, TensorType)
         assert_fits(type, value, {})
