@@ -113,9 +113,9 @@ class Frame:
             node = self.node(current, place)
             place = self.where(node)
             missing = [ref.node for ref in self._needs(node) if ref.node not in self.found]
-            if missing and current in open_now:
-                raise ModelError("nodes read each other in a circle", place)
             open_now.add(current)
+            if not open_now.isdisjoint(missing):  # an open node waits for what it reads
+                raise ModelError("nodes read each other in a circle", place)
             if missing:
                 waiting.extend(reversed(missing))
                 continue

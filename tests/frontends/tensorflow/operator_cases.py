@@ -21,11 +21,15 @@ class Fixed:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """An operator with its operands (arrays: inputs; `Fixed`: constants; lists: several of a kind) and attributes."""
+    """An operator with its operands (arrays: inputs; `Fixed`: constants; lists: several of a kind) and attributes.
+
+    `defined` says how many of the results the operator defines, if not all.
+    """
 
     op: str
     arguments: dict[str, Any]
     inputs: dict[str, Array] = field(default_factory=dict[str, Array])
+    defined: int | None = None
 
     def __post_init__(self) -> None:
         for name, value in self.arguments.items():
@@ -274,7 +278,9 @@ def _normalization() -> Iterator[Case]:
     scale, offset, mean, variance = f(5), f(5), f(5), f(5, low=0.2, high=2)
     statistics = {"scale": scale, "offset": offset, "mean": mean, "variance": variance}
     for op in ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"):
-        yield Case(op, {"x": f(2, 3, 4, 5), **statistics, "is_training": False, "epsilon": 0.01})
+        yield Case(op, {"x": f(2, 3, 4, 5), **statistics, "is_training": False, "epsilon": 0.01}, defined=1)
+    fresh = {"scale": scale, "offset": offset, "mean": k(dtype=np.float32), "variance": k(dtype=np.float32)}
+    yield Case("FusedBatchNormV3", {"x": f(2, 3, 4, 5), **fresh, "is_training": True}, defined=3)
     yield Case("LRN", {"input": f(2, 3, 4, 9), "depth_radius": 2, "bias": 1.5, "alpha": 0.3, "beta": 0.7})
 
 

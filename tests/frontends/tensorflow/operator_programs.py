@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -39,8 +38,16 @@ def all_programs(tf: Any) -> Iterator[Program]:
     yield from _loops(tf, x)
     yield from _more_loops(tf, x, rows)
     yield from _lists(tf, x, rows)
+
+
+def old_programs(tf: Any) -> Iterator[Program]:
+    """Those that are built in a graph of version 1, without functions."""
+    rng = np.random.default_rng(7)
+    x = rng.standard_normal((3, 4)).astype(np.float32)
+    rows = rng.standard_normal((6, 2, 4)).astype(np.float32)
     yield from _old_control(tf, x)
-    yield "old_array", _old_array(tf), {"rows": rows}
+    yield from _old_rows(tf, rows)
+    yield "array", _old_array(tf), {"rows": rows}
 
 
 def _branches(tf: Any, x: NDArray[Any]) -> Iterator[Program]:
@@ -183,22 +190,6 @@ def _lists(tf: Any, x: NDArray[Any], rows: NDArray[Any]) -> Iterator[Program]:
         yield f"list_{program.__name__}", program, {"x": given}
 
 
-def _old(tf: Any, call: Callable[..., Any]) -> Callable[..., Any]:
-    """The function traced with control flow of version 1."""
-    switch: Any = importlib.import_module("tensorflow.python.ops.control_flow_util")
-
-    def traced(*given: Any) -> Any:
-        before = switch.ENABLE_CONTROL_FLOW_V2
-        tf.compat.v1.disable_control_flow_v2()
-        try:
-            return call(*given)
-        finally:
-            if before:
-                tf.compat.v1.enable_control_flow_v2()
-
-    return traced
-
-
 def _old_control(tf: Any, x: NDArray[Any]) -> Iterator[Program]:
     cond, loop = tf.compat.v1.cond, tf.compat.v1.while_loop
 
@@ -234,9 +225,41 @@ def _old_control(tf: Any, x: NDArray[Any]) -> Iterator[Program]:
 
     for flag in (True, False):
         for program in (choose, nested):
-            yield f"old_{program.__name__}_{flag}", _old(tf, program), {"x": x, "flag": np.asarray(flag)}
+            yield f"{program.__name__}_{flag}", program, {"x": x, "flag": np.asarray(flag)}
     for program in (known, counted, loop_in_loop, by_data):
-        yield f"old_{program.__name__}", _old(tf, program), {"x": x}
+        yield program.__name__, program, {"x": x}
+
+
+def _old_rows(tf: Any, rows: NDArray[Any]) -> Iterator[Program]:
+    """Loops over the rows of arrays, and a choice in a loop."""
+    cond, loop = tf.compat.v1.cond, tf.compat.v1.while_loop
+
+    def recurrent(rows: Any) -> Any:
+        def step(state: Any, row: Any) -> Any:
+            return tf.tanh(state @ tf.ones((4, 4)) * 0.3 + row)
+
+        return tf.scan(step, rows, initializer=tf.zeros((2, 4)))
+
+    def mapped(rows: Any) -> Any:
+        def each(row: Any) -> Any:
+            return tf.reduce_max(row, 1), row[0] * 2
+
+        return tf.map_fn(each, rows, fn_output_signature=(tf.float32, tf.float32))
+
+    def choosing(rows: Any) -> Any:
+        def body(n: Any, y: Any) -> Any:
+            row = tf.gather(rows, n)
+            return n + 1, cond(tf.reduce_sum(row) > 0, lambda: y + row, lambda: y * 0.5)
+
+        return loop(below(6), body, [0, rows[0]])[1]
+
+    def control_only(rows: Any) -> Any:
+        checked = tf.compat.v1.assert_equal(tf.shape(rows)[0], 6)
+        with tf.control_dependencies([checked]):
+            return rows + 1
+
+    for program in (recurrent, mapped, choosing, control_only):
+        yield program.__name__, program, {"rows": rows}
 
 
 def _old_array(tf: Any) -> Callable[..., Any]:

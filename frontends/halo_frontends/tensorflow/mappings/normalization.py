@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from halo_frontends.emitter import Emitter
 from halo_frontends.tensorflow.mappings.windows import channels_last
 from halo_frontends.tensorflow.operation import Operation, maps
 from halo_frontends.tensorflow_ops import arithmetic
@@ -30,7 +31,16 @@ def _batch_normalization(op: Operation) -> tuple[Value, ...]:
         variance = emit.op("ReduceMean", arithmetic.squared_difference(wide, across, emit), axes, keepdims=0)
     made = emit.op("BatchNormalization", x, scale, offset, mean, variance, epsilon=epsilon)
     nothing = emit.constant(np.zeros(0, np.float32), "reserve_space_3")
-    return (as_it_was(made, window, emit), mean, variance, mean, variance, nothing)
+    unbiased = _unbiased(variance, x, emit) if op.attributes.flag("is_training", True) else variance
+    return (as_it_was(made, window, emit), mean, unbiased, mean, variance, nothing)
+
+
+def _unbiased(variance: Value, x: Value, emit: Emitter) -> Value:
+    """The variance of the population that a batch `x` [N, C, field...] is a sample of (Bessel's correction)."""
+    count = emit.op("Div", emit.op("Size", x), emit.reshape(emit.op("Shape", x, start=1, end=2), ()))
+    wide = emit.cast(count, DType.FLOAT32)
+    less = emit.op("Max", emit.op("Sub", wide, emit.scalar(1, wide)), emit.scalar(1, wide))
+    return emit.op("Mul", variance, emit.op("Div", wide, less))
 
 
 @maps("LRN")
