@@ -20,7 +20,7 @@ from halo_frontends.tensorflow.mappings.lists import materialised
 from halo_frontends.tensorflow.nest import Nest
 from halo_frontends.tensorflow.operation import Operation
 from halo_frontends.tensorflow.things import Collected, TensorList, Thing, as_value
-from halo_frontends.tensorflow_ops.bodies import Generaliser, with_captured
+from halo_frontends.tensorflow_ops.bodies import Counter, Generaliser, with_captured
 from halo_py.errors import ModelError, UnsupportedError
 from halo_py.ir.builder import GraphBuilder
 from halo_py.ir.graph import Graph, Value
@@ -56,26 +56,6 @@ class _Invariant:
 
 
 @dataclass(frozen=True, slots=True)
-class _Counter:
-    """A variable that is `start + round * step`."""
-
-    start: int
-    step: int
-    dtype: DType
-
-    def at(self, round: int, emit: Emitter) -> Value:
-        """Its value in a known round."""
-        return emit.constant(np.asarray(self.start + round * self.step, self.dtype.numpy), "counter")
-
-    def during(self, round: Value, emit: Emitter) -> Value:
-        """Its value in a round that is a value."""
-        found = emit.cast(round, self.dtype)
-        if self.step != 1:
-            found = emit.op("Mul", found, emit.scalar(self.step, found))
-        return emit.op("Add", found, emit.scalar(self.start, found)) if self.start else found
-
-
-@dataclass(frozen=True, slots=True)
 class _Filled:
     """A list that gets its entry number r in round r; `item` is that entry."""
 
@@ -87,7 +67,7 @@ class _Carried:
     """Any other variable."""
 
 
-_Role = _Invariant | _Counter | _Filled | _Carried
+_Role = _Invariant | Counter | _Filled | _Carried
 
 
 def run_loop(op: Operation, parts: LoopParts, initial: Sequence[Thing]) -> list[Thing]:
@@ -154,7 +134,7 @@ class _Analysis:
     def _stays(self, number: int) -> bool:
         return self._variable(self._parts.results[number]) == number
 
-    def _counter(self, number: int) -> _Counter | None:
+    def _counter(self, number: int) -> Counter | None:
         start = self._initial[number]
         node = self._parts.body.nodes.get(self._origin(self._parts.results[number]).node)
         known = self._op.emit.known(start) if isinstance(start, Value) else None
@@ -163,7 +143,7 @@ class _Analysis:
         for mine, other in ((0, 1), (1, 0)):
             step = self._constant(node.inputs[other])
             if self._variable(node.inputs[mine]) == number and step is not None:
-                return _Counter(int(known), step, DType.from_numpy(known.dtype))
+                return Counter(int(known), step, DType.from_numpy(known.dtype))
         return None
 
     def _constant(self, ref: Ref) -> int | None:
@@ -188,7 +168,7 @@ class _Analysis:
         own, index, item = (node.inputs[place] for place in places[node.op])
         counter = self._variable(index)
         role = None if counter is None else roles[counter]
-        if self._variable(own) != number or not isinstance(role, _Counter) or (role.start, role.step) != (0, 1):
+        if self._variable(own) != number or not isinstance(role, Counter) or (role.start, role.step) != (0, 1):
             return None
         return _Filled(item) if self._readers(number) == {node.name} else None
 
@@ -203,7 +183,7 @@ class _Analysis:
 
 def _rounds(op: Operation, parts: LoopParts, initial: Sequence[Thing], roles: Sequence[_Role]) -> int | None:
     """How often the body runs, if the condition follows from counters and what is known."""
-    if not any(isinstance(role, _Counter) for role in roles):
+    if not any(isinstance(role, Counter) for role in roles):
         return None
     scratch = Nest(GraphBuilder("condition", op.frame.model.file), op.frame.nest)
     emit = Emitter(scratch.builder, op.emit.where, op.emit.name)
@@ -213,7 +193,7 @@ def _rounds(op: Operation, parts: LoopParts, initial: Sequence[Thing], roles: Se
     ]
     for number in range(_MOST_ROUNDS):
         here = [
-            role.at(number, emit) if isinstance(role, _Counter) else thing
+            role.at(number, emit) if isinstance(role, Counter) else thing
             for thing, role in zip(things, roles, strict=True)
         ]
         inside = parts.enter_condition(scratch, here)
@@ -354,7 +334,7 @@ class _Builder:
     def _inside(self, nest: Nest, thing: Thing, role: _Role, round: Value, emit: Emitter) -> Thing:
         """Any other variable as the body sees it."""
         match role:
-            case _Counter():
+            case Counter():
                 return role.during(round, emit)
             case _Filled():
                 assert isinstance(thing, TensorList)
@@ -390,7 +370,7 @@ class _Builder:
             assert isinstance(start, TensorList)
             after[number] = self._lengthened(value, start)
         for number, role in enumerate(self.roles):
-            if isinstance(role, _Counter):
+            if isinstance(role, Counter):
                 assert self.rounds is not None
                 after[number] = role.at(self.rounds, self.op.emit)
         return after

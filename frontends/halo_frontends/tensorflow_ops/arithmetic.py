@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import SupportsFloat
 
+import ml_dtypes
 import numpy as np
 
 from halo_frontends.emitter import Emitter
 from halo_py.ir.graph import Value
+from halo_py.ops.limits import integer_limits
 from halo_py.types import DType
 
 
@@ -154,14 +156,29 @@ def local_response(x: Value, radius: int, bias: float, alpha: float, beta: float
 
 def segment_sum(x: Value, segments: Value, count: int, emit: Emitter) -> Value:
     """Entry s is the sum of all x[i] with segments[i] = s; negative segments are dropped."""
-    sizes = emit.op("Shape", x, start=1)
+    return segment_reduction(x, segments, count, "add", emit)
+
+
+def segment_reduction(x: Value, segments: Value, count: int, reduction: str, emit: Emitter) -> Value:
+    """The same for "add", "mul", "max" and "min"; a segment without entries has what changes nothing."""
+    indices, start = emit.int64(segments), _neutral(reduction, emit.dtype(x))
+    sizes = emit.op("Shape", x, start=emit.rank(indices))
     shape = emit.concat([emit.ints(count + 1), sizes], 0)
-    zeros = emit.op("Expand", emit.scalar(0, x), shape)
+    filled = emit.op("Expand", emit.scalar(start, x), shape)
     # What is dropped goes to an entry behind the others.
-    indices = emit.int64(segments)
     kept = emit.op("Where", emit.op("Less", indices, emit.scalar(0, indices)), emit.scalar(count, indices), indices)
-    total = emit.op("ScatterND", zeros, emit.unsqueeze(kept, -1), x, reduction="add")
+    total = emit.op("ScatterND", filled, emit.unsqueeze(kept, -1), x, reduction=reduction)
     return emit.slice(total, 0, 0, count)
+
+
+def _neutral(reduction: str, dtype: DType) -> float:
+    """The number that a reduction begins with."""
+    if reduction in ("add", "mul"):
+        return 0 if reduction == "add" else 1
+    if dtype.is_integer:
+        return integer_limits(dtype)[0 if reduction == "max" else 1]
+    largest = float(ml_dtypes.finfo(dtype.numpy).max)
+    return -largest if reduction == "max" else largest
 
 
 def atan2(y: Value, x: Value, emit: Emitter) -> Value:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+import numpy as np
+
+from halo_frontends.emitter import Emitter
 from halo_py.errors import ModelError, Where
 from halo_py.ir.graph import Graph, Value
-from halo_py.types import Dim, TensorType, Type, symbol
+from halo_py.types import Dim, DType, TensorType, Type, symbol
 
 
 def with_captured(graph: Graph, own: Mapping[Value, Value], captured: Sequence[Value]) -> Graph:
@@ -61,3 +64,23 @@ class Generaliser:
         dim = symbol(f"{self._name}_carried_{len(self._made)}")
         self._made.add(dim)
         return dim
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """A loop variable that is `start + round * step`."""
+
+    start: int
+    step: int
+    dtype: DType
+
+    def at(self, round: int, emit: Emitter) -> Value:
+        """Its value in a known round."""
+        return emit.constant(np.asarray(self.start + round * self.step, self.dtype.numpy), "counter")
+
+    def during(self, round: Value, emit: Emitter) -> Value:
+        """Its value in a round that is a value."""
+        found = emit.cast(round, self.dtype)
+        if self.step != 1:
+            found = emit.op("Mul", found, emit.scalar(self.step, found))
+        return emit.op("Add", found, emit.scalar(self.start, found)) if self.start else found

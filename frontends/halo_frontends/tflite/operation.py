@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from halo_frontends.emitter import Emitter
-from halo_frontends.tflite.model import OperatorInfo, TensorInfo
+from halo_frontends.tensorflow.nest import Nest
+from halo_frontends.tflite.model import OperatorInfo, TensorInfo, TfliteModel
 from halo_py.errors import ModelError
 from halo_py.ir.graph import Value
 
@@ -25,6 +26,9 @@ class Operation:
     input_tensors: tuple[TensorInfo | None, ...]
     output_tensors: tuple[TensorInfo, ...]
     emit: Emitter
+    model: TfliteModel
+    nest: Nest
+    """The graph under construction."""
 
     def value(self, index: int) -> Value:
         """Operand `index`. Raises ModelError if it is not given."""

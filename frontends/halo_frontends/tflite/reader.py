@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from halo_frontends.importer import DeclaredInput, Refusals, given_value, resolve_inputs, symbol_name
+from halo_frontends.tensorflow.nest import Nest
 from halo_frontends.tflite.mappings import load_mappings
-from halo_frontends.tflite.model import Subgraph, TensorInfo, TfliteModel, parse_model
+from halo_frontends.tflite.model import OperatorInfo, Subgraph, TensorInfo, TfliteModel, parse_model
 from halo_frontends.tflite.operation import MAPPINGS
+from halo_frontends.tflite.ports import Ports, TensorPort, find_ports
 from halo_frontends.tflite.schema import IDENTIFIER
 from halo_frontends.tflite.subgraphs import SubgraphImporter
 from halo_py.errors import ModelError
@@ -18,6 +20,10 @@ from halo_py.ir.builder import GraphBuilder
 from halo_py.ir.graph import Graph, Value
 from halo_py.ops import load_ops
 from halo_py.types import Dim, DType, TensorType, symbol
+
+_DEEPEST_CALLS = 64
+_STATE = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE"})
+_RANDOM = frozenset({"RANDOM_STANDARD_NORMAL", "RANDOM_UNIFORM", "MULTINOMIAL"})
 
 
 class TfliteFrontend:
@@ -46,31 +52,30 @@ def _load_tables() -> None:
 
 
 def _load(model: TfliteModel, options: ImportOptions) -> Graph:
-    refused = refusals(model)
+    ports = find_ports(model, options)
+    refused = refusals(model, ports)
     if refused:
         raise refused.error()
-    main, file = model.subgraphs[0], str(model.path)
-    names = _Names(model, main)
-    builder = GraphBuilder(symbol_name(main.name or model.path.stem), file)
-    inputs = _inputs(model, main, names.inputs, builder, options)
-    outputs = SubgraphImporter(model, main, builder).run(inputs)
-    return builder.finish(outputs, names.outputs)
+    builder = GraphBuilder(symbol_name(ports.subgraph.name or model.path.stem), str(model.path))
+    given = _inputs(model, ports, builder, options)
+    importer = SubgraphImporter(model, ports.subgraph, Nest(builder))
+    outputs = importer.run_between(given, ports.operators, [port.number for port in ports.outputs])
+    return builder.finish(outputs, [port.name for port in ports.outputs])
 
 
-def _inputs(
-    model: TfliteModel, main: Subgraph, names: Sequence[str], builder: GraphBuilder, options: ImportOptions
-) -> list[Value]:
-    """The graph's inputs as values; those the user gives a value are constants."""
+def _inputs(model: TfliteModel, ports: Ports, builder: GraphBuilder, options: ImportOptions) -> dict[int, Value]:
+    """The inputs as values by the number of their tensor; those the user gives a value are constants."""
     file = str(model.path)
-    entries = [_declared(main.tensors[number], name, model) for number, name in zip(main.inputs, names, strict=True)]
+    entries = [_declared(ports.subgraph.tensors[port.number], port.name, model) for port in ports.inputs]
     opened = [entry for entry in entries if entry.name not in options.values]
-    types = resolve_inputs(opened, options, file, known_names=names)
-    return [
+    types = resolve_inputs(opened, options, file, known_names=[port.name for port in ports.inputs])
+    values = [
         builder.input(entry.name, types[entry.name])
         if entry.name in types
         else builder.constant(given_value(entry, options, file), entry.name, entry.dtype)
         for entry in entries
     ]
+    return {port.number: value for port, value in zip(ports.inputs, values, strict=True)}
 
 
 def _declared(tensor: TensorInfo, name: str, model: TfliteModel) -> DeclaredInput:
@@ -79,37 +84,18 @@ def _declared(tensor: TensorInfo, name: str, model: TfliteModel) -> DeclaredInpu
     return DeclaredInput(name, tensor.dtype, tuple(size if size >= 0 else None for size in tensor.open_dims))
 
 
-class _Names:
-    """What the inputs and outputs of the main graph are called: as its signature says, else as the tensors."""
-
-    def __init__(self, model: TfliteModel, main: Subgraph) -> None:
-        signature = next((entry for entry in model.signatures if entry.subgraph == 0), None)
-        self.inputs = self._unique(main, main.inputs, signature and signature.inputs, "input", model)
-        self.outputs = self._unique(main, main.outputs, signature and signature.outputs, "output", model)
-
-    def _unique(
-        self, main: Subgraph, numbers: Sequence[int], names: Mapping[int, str] | None, kind: str, model: TfliteModel
-    ) -> list[str]:
-        found = [(names or {}).get(number) or main.tensors[number].name for number in numbers]
-        if len(set(found)) != len(found):
-            if kind == "input":
-                raise ModelError("two inputs have one name", model.place)
-            found = [f"{name}:{place}" if found.count(name) > 1 else name for place, name in enumerate(found)]
-        return found
-
-
 # -- looking over the whole file ----------------------------------------------------------------------------------
 
 
-def called(model: TfliteModel) -> list[Subgraph]:
-    """The main graph and every subgraph that an operator runs, each once. Raises ModelError for cycles."""
+def called(model: TfliteModel, operators: Sequence[OperatorInfo]) -> list[Subgraph]:
+    """Every subgraph that these operators run, each once. Raises ModelError for cycles."""
     found: dict[int, None] = {}
     open_now: list[int] = []
 
     def visit(number: int) -> None:
         if not 0 <= number < len(model.subgraphs):
             raise ModelError(f"names subgraph {number} of {len(model.subgraphs)}", model.place)
-        if number in open_now:
+        if number in open_now or len(open_now) > _DEEPEST_CALLS:
             raise ModelError("subgraphs run each other without end", model.place)
         if number in found:
             return
@@ -120,43 +106,64 @@ def called(model: TfliteModel) -> list[Subgraph]:
         open_now.pop()
         found[number] = None
 
-    visit(0)
+    for entry in operators:
+        for inner in entry.subgraphs():
+            visit(inner)
     return [model.subgraphs[number] for number in sorted(found)]
 
 
-def refusals(model: TfliteModel) -> Refusals:
+def _reached(model: TfliteModel, ports: Ports) -> list[tuple[Subgraph, Sequence[OperatorInfo]]]:
+    """Every graph that is imported, with those of its operators that are."""
+    inner = called(model, ports.operators)
+    if any(graph is ports.subgraph for graph in inner):
+        raise ModelError("subgraphs run each other without end", model.place)
+    return [(ports.subgraph, ports.operators), *((graph, graph.operators) for graph in inner)]
+
+
+def refusals(model: TfliteModel, ports: Ports) -> Refusals:
     """Every operator that nothing implements, and every operator on data of a kind that is not supported."""
     found = Refusals(str(model.path))
-    for subgraph in called(model):
-        for entry in subgraph.operators:
+    for subgraph, entries in _reached(model, ports):
+        for entry in entries:
             made = [subgraph.tensors[number] for number in entry.outputs]
-            name = made[0].name if made else entry.name
-            if entry.name not in MAPPINGS:
-                found.add(entry.name, name, "unknown operator")
-                continue
-            touched = [subgraph.tensors[number] for number in (*entry.inputs, *entry.outputs) if number >= 0]
-            if any(tensor.dtype is DType.STRING for tensor in touched):
-                found.add(entry.name, name, "works on strings")
+            why = _reason(subgraph, entry)
+            if why is not None:
+                found.add(entry.name, made[0].name if made else entry.name, why)
     return found
 
 
+def _reason(subgraph: Subgraph, entry: OperatorInfo) -> str | None:
+    """Why an operator cannot be imported; None if it can."""
+    touched = [subgraph.tensors[number] for number in (*entry.inputs, *entry.outputs) if number >= 0]
+    if any(tensor.dtype is DType.STRING for tensor in touched):
+        return "works on strings"
+    if entry.name in MAPPINGS:
+        return None
+    if entry.name.startswith("HASHTABLE"):
+        return "hash tables are not supported"
+    if entry.name in _STATE:
+        return "state that outlives a run is not supported"
+    if entry.name in _RANDOM:
+        return "random numbers are not supported"
+    return "unknown operator"
+
+
 def _facts(model: TfliteModel) -> ModelFacts:
-    main = model.subgraphs[0]
-    names = _Names(model, main)
-    graphs = called(model)
-    ops = Counter(entry.name for subgraph in graphs for entry in subgraph.operators)
-    weights = {tensor.buffer: tensor for subgraph in graphs for tensor in subgraph.tensors if model.is_constant(tensor)}
+    ports = find_ports(model, ImportOptions())
+    main, reached = ports.subgraph, _reached(model, ports)
+    ops = Counter(entry.name for _, entries in reached for entry in entries)
+    weights = {tensor.buffer: tensor for graph, _ in reached for tensor in graph.tensors if model.is_constant(tensor)}
     return ModelFacts(
         file=str(model.path),
         format="tflite",
         producer=model.description,
         versions={"tflite": model.version},
-        inputs=_ports(main, main.inputs, names.inputs),
-        outputs=_ports(main, main.outputs, names.outputs),
+        inputs=_ports(main, ports.inputs),
+        outputs=_ports(main, ports.outputs),
         ops=dict(sorted(ops.items(), key=lambda item: (-item[1], item[0]))),
         parameters=sum(_elements(model, tensor) for tensor in weights.values()),
         parameter_bytes=sum(model.constant_bytes(tensor) for tensor in weights.values()),
-        refused=refusals(model).listed(),
+        refused=refusals(model, ports).listed(),
     )
 
 
@@ -165,8 +172,8 @@ def _elements(model: TfliteModel, tensor: TensorInfo) -> int:
     return model.constant_bytes(tensor) * 8 // bits
 
 
-def _ports(main: Subgraph, numbers: Sequence[int], names: Sequence[str]) -> tuple[Port, ...]:
-    return tuple(Port(name, _type(main.tensors[number], name)) for number, name in zip(numbers, names, strict=True))
+def _ports(main: Subgraph, ports: Sequence[TensorPort]) -> tuple[Port, ...]:
+    return tuple(Port(port.name, _type(main.tensors[port.number], port.name)) for port in ports)
 
 
 def _type(tensor: TensorInfo, name: str) -> TensorType | None:

@@ -2,59 +2,96 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from halo_frontends.emitter import Emitter
+from halo_frontends.tensorflow.nest import Nest
 from halo_frontends.tflite.model import OperatorInfo, Subgraph, TensorInfo, TfliteModel
 from halo_frontends.tflite.operation import MAPPINGS, Operation
 from halo_frontends.tflite.quantised import dequantised, is_quantised, quantised
 from halo_py.errors import ModelError, UnsupportedError, Where
-from halo_py.ir.builder import GraphBuilder
 from halo_py.ir.graph import Value
+from halo_py.types import DType
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_MOST_STATE_BYTES = 1 << 26
 
 
 class SubgraphImporter:
     """Imports one subgraph into a graph under construction."""
 
-    def __init__(self, model: TfliteModel, subgraph: Subgraph, builder: GraphBuilder) -> None:
+    def __init__(self, model: TfliteModel, subgraph: Subgraph, nest: Nest) -> None:
         self._model = model
         self._subgraph = subgraph
-        self._builder = builder
+        self._nest = nest
         self._values: dict[int, Value] = {}
 
     def run(self, inputs: Sequence[Value]) -> list[Value]:
         """The values of the subgraph's outputs for these inputs. Raises ModelError, UnsupportedError."""
-        self._values.update(zip(self._subgraph.inputs, inputs, strict=True))
-        for info in self._subgraph.operators:
-            self._operator(info)
-        return [self._read(number, self._model.place) for number in self._subgraph.outputs]
+        given = dict(zip(self._subgraph.inputs, inputs, strict=True))
+        return self.run_between(given, self._subgraph.operators, self._subgraph.outputs)
+
+    def run_between(
+        self, given: Mapping[int, Value], operators: Sequence[OperatorInfo], outputs: Sequence[int]
+    ) -> list[Value]:
+        """The values of these tensors, given those of others and the operators between them."""
+        self._values.update(given)
+        for info in operators:
+            self._operator(info, given)
+        return [self._read(number, self._model.place) for number in outputs]
 
     def _read(self, number: int, where: Where) -> Value:
         """The value of a tensor; a constant is read when it is first used."""
         found = self._values.get(number)
         if found is None:
-            tensor = self._subgraph.tensors[number]
-            if not self._model.is_constant(tensor):
-                raise ModelError(f"reads the tensor {tensor.name!r}, which nothing makes", where)
-            found = self._builder.constant(self._model.read(tensor), tensor.name, tensor.dtype)
+            found = self._constant(number, self._subgraph.tensors[number], where)
             self._values[number] = found
         return found
 
-    def _operator(self, info: OperatorInfo) -> None:
+    def _constant(self, number: int, tensor: TensorInfo, where: Where) -> Value:
+        """A tensor that no operator makes: of the file, or a state, which is zero when a run begins."""
+        builder = self._nest.builder
+        if tensor.is_variable and tensor.dtype is not None and not self._model.is_constant(tensor):
+            if min(tensor.dims, default=0) < 0 or tensor.dtype.bytes_for(prod(tensor.dims)) > _MOST_STATE_BYTES:
+                raise ModelError(f"the state {tensor.name!r} has the shape {list(tensor.dims)}", where)
+            return builder.constant(_start(tensor, tensor.dtype), tensor.name, tensor.dtype)
+        if not self._model.is_constant(tensor):
+            raise ModelError(f"reads the tensor {tensor.name!r}, which nothing makes", where)
+        if self._nest.outer is None:
+            return builder.constant(self._model.read(tensor), tensor.name, tensor.dtype)
+        dtype = tensor.dtype or DType.FLOAT32
+        key = f"{tensor.name}.{self._subgraph.name}.{number}"
+        return self._nest.constant(key, lambda: (self._model.read(tensor), dtype))
+
+    def _operator(self, info: OperatorInfo, given: Mapping[int, Value]) -> None:
         tensors = self._subgraph.tensors
         results = [tensors[number] for number in info.outputs]
         name = results[0].name if results else info.name
-        emit = Emitter(self._builder, Where(str(self._model.path), name, info.name), name)
+        emit = Emitter(self._nest.builder, Where(str(self._model.path), name, info.name), name)
         inputs = tuple(None if number < 0 else self._read(number, emit.where) for number in info.inputs)
         read = tuple(None if number < 0 else tensors[number] for number in info.inputs)
-        made = apply_mapping(Operation(info, inputs, read, tuple(results), emit))
+        made = apply_mapping(Operation(info, inputs, read, tuple(results), emit, self._model, self._nest))
         if len(made) < len(info.outputs):
             raise ModelError(f"has {len(info.outputs)} results, its operator makes {len(made)}", emit.where)
         for number, value in zip(info.outputs, made, strict=False):
+            if number in given:  # the user cuts the graph here
+                continue
             if number in self._values:
                 raise ModelError(f"the tensor {tensors[number].name!r} is made twice", emit.where)
             self._values[number] = value
+
+
+def _start(tensor: TensorInfo, dtype: DType) -> NDArray[np.generic]:
+    """The contents of a state when a run begins: what stands for zero."""
+    zero = 0 if tensor.quantization is None else int(tensor.quantization.zero_points[0])
+    return np.full(tensor.dims, zero, dtype.numpy)
 
 
 def apply_mapping(op: Operation) -> tuple[Value, ...]:

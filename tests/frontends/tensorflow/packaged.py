@@ -59,4 +59,5 @@ def guesslang() -> Path:
 
 
 def _folder(files: tuple[PackagedFile, ...]) -> Path:
-    return [file.fetch() for file in files][0].parent
+    paths = [file.fetch() for file in files]
+    return paths[0].parent

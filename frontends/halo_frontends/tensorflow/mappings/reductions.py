@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from halo_frontends.tensorflow.operation import Operation, maps
 from halo_frontends.tensorflow_ops import arithmetic
+from halo_py.errors import UnsupportedError
 from halo_py.ir.graph import Value
 from halo_py.types import DType
 
@@ -79,16 +80,24 @@ def _in_top_k(op: Operation) -> Value:
     return emit.op("Less", count, emit.scalar(op.attributes.integer("k"), count))
 
 
-@maps("SegmentSum")
-def _segment_sum(op: Operation) -> Value:
+_SEGMENTS = {"Sum": "add", "Prod": "mul", "Max": "max", "Min": "min"}
+
+
+@maps(*(f"Segment{kind}" for kind in _SEGMENTS))
+def _segments(op: Operation) -> Value:
+    """A segment without entries is 0."""
     segments = op.ints(1, "the segments")
-    return arithmetic.segment_sum(op.value(0), op.value(1), max(segments, default=-1) + 1, op.emit)
+    if op.node.op != "SegmentSum" and len(set(segments)) <= max(segments, default=-1):
+        raise UnsupportedError("segments without entries are not supported", op.emit.where)
+    reduction, count = _SEGMENTS[op.node.op.removeprefix("Segment")], max(segments, default=-1) + 1
+    return arithmetic.segment_reduction(op.value(0), op.value(1), count, reduction, op.emit)
 
 
-@maps("UnsortedSegmentSum")
-def _unsorted_segment_sum(op: Operation) -> Value:
+@maps(*(f"UnsortedSegment{kind}" for kind in _SEGMENTS))
+def _unsorted_segments(op: Operation) -> Value:
+    reduction = _SEGMENTS[op.node.op.removeprefix("UnsortedSegment")]
     count = op.integer(2, "the number of segments")
-    return arithmetic.segment_sum(op.value(0), op.value(1), count, op.emit)
+    return arithmetic.segment_reduction(op.value(0), op.value(1), count, reduction, op.emit)
 
 
 @maps("Where")

@@ -1,0 +1,144 @@
+"""Recurrent layers in one operator: gates in the order input, forget, cell, output.
+
+The state that the file keeps between runs is zero when a run begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from halo_frontends.emitter import Emitter
+from halo_frontends.tensorflow.nest import Nest
+from halo_frontends.tensorflow_ops.bodies import with_captured
+from halo_frontends.tflite.activation import NONE, RELU, RELU6, TANH, activated
+from halo_frontends.tflite.operation import Operation, maps
+from halo_py.errors import ModelError, UnsupportedError
+from halo_py.ir.builder import GraphBuilder
+from halo_py.ir.graph import Value
+from halo_py.types import DType, TensorType
+
+_ONNX_ORDER = (0, 3, 1, 2)
+"""ONNX's gates (input, output, forget, cell) among TFLite's."""
+_RARE = {9: "peepholes", 10: "peepholes", 11: "peepholes", 16: "a projection", 20: "layer normalisation"}
+_RARE |= {21: "layer normalisation", 22: "layer normalisation", 23: "layer normalisation"}
+
+
+@maps("UNIDIRECTIONAL_SEQUENCE_LSTM")
+def _lstm(op: Operation) -> Value:
+    """Operands: data, 4 weights, 4 recurrent weights, 3 peepholes, 4 biases, projection, hidden and cell state."""
+    emit = op.emit
+    for index, what in _RARE.items():
+        if op.optional(index) is not None:
+            raise UnsupportedError(f"an LSTM with {what} is not supported", emit.where)
+    if op.optional(1) is None:
+        raise UnsupportedError("an LSTM whose input gate is its forget gate is not supported", emit.where)
+    if op.flag("diagonal_recurrent") or op.integer("activation") not in (RELU, TANH):
+        raise UnsupportedError("an LSTM of this kind is not supported", emit.where)
+    x = op.value(0) if op.flag("time_major") else emit.transpose(op.value(0), (1, 0, 2))
+    hidden, cell = op.value(18), op.value(19)
+    clip = op.number("cell_clip")
+    if 0 < clip < emit.static_shape(x)[0] or (clip > 0 and op.integer("activation") != TANH):
+        made = _stepwise(op, x, hidden, cell, clip)
+    else:  # the cell grows by at most 1 per step, so that a larger limit is never reached
+        made = _at_once(op, x, hidden, cell)
+    return made if op.flag("time_major") else emit.transpose(made, (1, 0, 2))
+
+
+def _bias(op: Operation, gate: int, width: int) -> Value:
+    found = op.optional(12 + gate)
+    return op.emit.constant(np.zeros(width, np.float32), "bias") if found is None else found
+
+
+def _at_once(op: Operation, x: Value, hidden: Value, cell: Value) -> Value:
+    """ONNX's LSTM over data [T, N, I]; answers [T, N, H]."""
+    emit = op.emit
+    width = emit.static_shape(hidden)[-1]
+
+    def gates(first: int) -> Value:
+        return emit.unsqueeze(emit.concat([op.value(first + gate) for gate in _ONNX_ORDER], 0), 0)
+
+    biases = emit.concat([_bias(op, gate, width) for gate in _ONNX_ORDER], 0)
+    both = emit.concat([biases, emit.constant(np.zeros(4 * width, np.float32), "no_bias")], 0)
+    kind = "Relu" if op.integer("activation") == RELU else "Tanh"
+    made = emit.op(
+        "LSTM",
+        x,
+        gates(1),
+        gates(5),
+        emit.unsqueeze(both, 0),
+        None,
+        emit.unsqueeze(hidden, 0),
+        emit.unsqueeze(cell, 0),
+        hidden_size=width,
+        activations=("Sigmoid", kind, kind),
+    )
+    return emit.squeeze(made, 1)
+
+
+def _stepwise(op: Operation, x: Value, hidden: Value, cell: Value, clip: float) -> Value:
+    """The same as a loop over the steps that limits the cell after each."""
+    emit = op.emit
+    steps, _, _ = emit.static_shape(x)
+    width = emit.static_shape(hidden)[-1]
+    entering = [
+        emit.op("Add", emit.op("MatMul", x, emit.transpose(op.value(1 + gate), (1, 0))), _bias(op, gate, width))
+        for gate in range(4)
+    ]
+    nest = Nest(GraphBuilder(f"{emit.name}.step", str(op.model.path)), op.nest)
+    inner = Emitter(nest.builder, emit.where, emit.name)
+    round = nest.builder.input("round", TensorType(DType.INT64, ()))
+    nest.builder.input("going", TensorType(DType.BOOL, ()))
+    h, c = (nest.builder.input(name, state.type) for name, state in (("hidden", hidden), ("cell", cell)))
+    recurrent = [nest.capture(emit.transpose(op.value(5 + gate), (1, 0))) for gate in range(4)]
+    sums = [
+        inner.op("Add", inner.op("Gather", nest.capture(part), round, axis=0), inner.op("MatMul", h, weights))
+        for part, weights in zip(entering, recurrent, strict=True)
+    ]
+    new_h, new_c = _cell(sums, c, clip, op.integer("activation"), inner)
+    body = nest.builder.finish([inner.constant(np.asarray(True), "going"), new_h, new_c, new_h])
+    captured = tuple(nest.captured)
+    most = emit.constant(np.asarray(steps, np.int64), "rounds")
+    inputs = (most, None, hidden, cell, *captured)
+    made = emit.with_bodies("Loop", inputs, (with_captured(body, nest.captured, captured),), 3, captured=len(captured))
+    return made[2]
+
+
+def _cell(sums: Sequence[Value], c: Value, clip: float, activation: int, emit: Emitter) -> tuple[Value, Value]:
+    """The states after one step, from the sums of the four gates."""
+    entered, kept, fresh, left = sums
+    kept = emit.op("Mul", emit.op("Sigmoid", kept), c)
+    fresh = emit.op("Mul", emit.op("Sigmoid", entered), activated(fresh, activation, emit))
+    bounds = emit.scalar(-clip, c), emit.scalar(clip, c)
+    c = emit.op("Clip", emit.op("Add", kept, fresh), *bounds)
+    return emit.op("Mul", emit.op("Sigmoid", left), activated(c, activation, emit)), c
+
+
+@maps("UNIDIRECTIONAL_SEQUENCE_RNN")
+def _rnn(op: Operation) -> Value:
+    """Operands: data, weights [H, I], recurrent weights [H, H], bias, hidden state."""
+    emit = op.emit
+    kinds = {NONE: ("Affine", (1.0,)), RELU: ("Relu", ()), TANH: ("Tanh", ())}
+    if op.integer("activation") not in kinds:
+        raise UnsupportedError(f"an RNN with the activation {op.integer('activation')} ({RELU6}: ReLU6)", emit.where)
+    kind, alpha = kinds[op.integer("activation")]
+    x = op.value(0) if op.flag("time_major") else emit.transpose(op.value(0), (1, 0, 2))
+    width = emit.static_shape(op.value(1))[0]
+    bias = emit.concat([op.value(3), emit.constant(np.zeros(width, np.float32), "no_bias")], 0)
+    if emit.rank(op.value(4)) != 2:
+        raise ModelError("the state of an RNN must have rank 2", emit.where)
+    weights = [emit.unsqueeze(op.value(index), 0) for index in (1, 2)]
+    made = emit.op(
+        "RNN",
+        x,
+        *weights,
+        emit.unsqueeze(bias, 0),
+        None,
+        emit.unsqueeze(op.value(4), 0),
+        hidden_size=width,
+        activations=(kind,),
+        activation_alpha=alpha or None,
+    )
+    made = emit.squeeze(made, 1)
+    return made if op.flag("time_major") else emit.transpose(made, (1, 0, 2))
