@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,27 +13,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.frontends.tensorflow.networks import networks
 from tests.models.cache import cache_root, locked
 from tests.models.environments import environment_python, run_maker
 
 # Raise when what is made changes, so that no cache keeps the old files.
-_RECIPES = {"networks": 1, "operators": 2, "lite": 1}
+_RECIPES = {"networks": 2, "operators": 3, "lite": 3}
 _HERE = Path(__file__).parent
 _MAKERS = {
     "networks": _HERE / "make_networks.py",
     "operators": _HERE / "make_operators.py",
     "lite": _HERE.parent / "tflite" / "make_operators.py",
 }
+FORMS = ("saved", "frozen")
 
 Arrays = list[NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A model that TensorFlow made, and where its inputs and outputs are stored."""
+    """A model that TensorFlow made, where its inputs and outputs are stored, and what its outputs are called."""
 
     path: Path
     arrays: Path
+    output_names: tuple[str, ...] = ()
 
     def inputs(self) -> dict[str, NDArray[Any]]:
         """Inputs by what stands behind `in__`: a name or a number."""
@@ -46,42 +50,55 @@ class Made:
             return [stored[f"{prefix}{number}"] for number in range(count)]
 
 
+def _make(kind: str, folder: Path, names: Sequence[str] = ()) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    python = environment_python("tensorflow", "judge-tensorflow")
+    run_maker([str(python), str(_MAKERS[kind]), str(folder), *names], {**os.environ, "OMP_NUM_THREADS": "2"})
+
+
 @cache
 def folder_of(kind: str) -> Path:
-    """The folder of files of this kind, made on first use. Raises MakeError."""
+    """The folder of the cases of operators ("operators" or "lite"), made on first use. Raises MakeError."""
     folder = cache_root() / f"tensorflow-{kind}" / str(_RECIPES[kind])
     done = folder / "complete"
     if not done.exists():
         with locked(f"tensorflow-{kind}"):
             if not done.exists():
-                folder.mkdir(parents=True, exist_ok=True)
-                python = environment_python("tensorflow", "judge-tensorflow")
-                run_maker([str(python), str(_MAKERS[kind]), str(folder)], {**os.environ, "OMP_NUM_THREADS": "2"})
+                _make(kind, folder)
                 done.touch()
     return folder
 
 
-def saved_model(name: str) -> Made:
-    """A network as a SavedModel."""
-    folder = folder_of("networks")
-    return Made(folder / name, folder / f"{name}.npz")
+@cache
+def network_folder(name: str) -> Path:
+    """The folder of a network, made on first use; those of the test run are made together. Raises MakeError."""
+    root = cache_root() / "tensorflow-networks" / str(_RECIPES["networks"])
+    if not (root / name / "complete").exists():
+        with locked("tensorflow-networks"):
+            together = small_networks() if name in small_networks() else [name]
+            missing = [entry for entry in together if not (root / entry / "complete").exists()]
+            if missing:
+                _make("networks", root, missing)
+    return root / name
 
 
-def frozen_graph(name: str) -> Made:
-    """A network as a frozen graph."""
-    folder = folder_of("networks")
-    return Made(folder / f"{name}_frozen.pb", folder / f"{name}.npz")
+def small_networks() -> list[str]:
+    """The networks of the test run."""
+    return [name for name, network in networks().items() if network.small]
 
 
-def lite_model(name: str) -> Made:
-    """A network as a TFLite file; the name says how it is quantised."""
-    path = folder_of("networks") / f"{name}.tflite"
-    return Made(path, path.with_name(f"{path.name}.npz"))
+def network_file(name: str, form: str) -> Made:
+    """A network in one form: "saved", "frozen", or a way of TFLite."""
+    folder = network_folder(name)
+    if form == "saved":
+        return Made(folder / "saved", folder / "tensorflow.npz")
+    if form == "frozen":
+        return Made(folder / "frozen.pb", folder / "tensorflow.npz", _names(folder / "outputs.json"))
+    return Made(folder / f"{form}.tflite", folder / f"{form}.npz", _names(folder / f"{form}.json"))
 
 
-def lite_names() -> list[str]:
-    """All TFLite files of networks."""
-    return sorted(path.stem for path in folder_of("networks").glob("*.tflite"))
+def _names(path: Path) -> tuple[str, ...]:
+    return tuple(json.loads(path.read_text(encoding="utf-8")))
 
 
 def operator_index(kind: str) -> list[dict[str, Any]]:

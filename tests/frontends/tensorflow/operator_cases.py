@@ -209,7 +209,20 @@ def _reductions() -> Iterator[Case]:
     yield Case("InTopKV2", {"predictions": f(4, 9), "targets": i(4, low=0, high=9), "k": s(4)})
     yield Case("SegmentSum", {"data": f(5, 3), "segment_ids": k(0, 0, 1, 3, 3)})
     yield Case("UnsortedSegmentSum", {"data": f(5, 3), "segment_ids": k(2, -1, 0, 2, 1), "num_segments": s(4)})
+    yield from _segments()
     yield Case("Where", {"condition": b(4, 5)})
+
+
+def _segments() -> Iterator[Case]:
+    for kind in ("Sum", "Prod", "Max", "Min"):
+        places = k(0, 0, 1, 2, 2)
+        yield Case(f"Segment{kind}", {"data": f(5, 3), "segment_ids": places})
+        given = {"segment_ids": i(5, low=-1, high=4), "num_segments": s(5)}
+        yield Case(f"UnsortedSegment{kind}", {"data": f(5, 3), **given})
+    for kind in ("Max", "Min"):
+        yield Case(f"UnsortedSegment{kind}", {"data": i(5, 3), "segment_ids": k(2, 1, 0, 2, 1), "num_segments": s(4)})
+    places = i(2, 3, low=0, high=4)
+    yield Case("UnsortedSegmentSum", {"data": f(2, 3, 4), "segment_ids": places, "num_segments": s(4)})
 
 
 def _windows() -> Iterator[Case]:

@@ -23,7 +23,8 @@ from halo_frontends.tflite.mappings import load_mappings as load_tflite
 from halo_frontends.tflite.operation import MAPPINGS as TFLITE
 from halo_py.errors import HaloError
 from halo_py.evaluate import evaluate_graph
-from halo_py.frontend import ImportOptions, load_model
+from halo_py.frontend import ImportOptions, inspect_model, load_model
+from halo_py.types import TensorType, Type
 from tests.frontends.tensorflow.agreement import difference
 from tests.frontends.tensorflow.made import operator_case, operator_index
 
@@ -40,7 +41,9 @@ def failure(kind: str, entry: dict[str, Any]) -> str | None:
     given = made.inputs()
     outputs = tuple(name.removesuffix(":0") for name in entry["outputs"])
     try:
-        graph = load_model(made.path, ImportOptions(outputs=outputs))
+        declared = {port.name: port.type for port in inspect_model(made.path).inputs}
+        shapes = {name: given[name].shape for name, kind in declared.items() if not _is_static(kind)}
+        graph = load_model(made.path, ImportOptions(outputs=outputs, shapes=shapes))
         with np.errstate(all="ignore"):
             found = evaluate_graph(graph, [given[value.name] for value in graph.inputs])
     except HaloError as error:
@@ -52,6 +55,10 @@ def failure(kind: str, entry: dict[str, Any]) -> str | None:
         if len(outputs) == len(found)
     ]
     return None if None in problems else next(iter(problems), "another number of outputs")
+
+
+def _is_static(kind: Type | None) -> bool:
+    return isinstance(kind, TensorType) and kind.is_static
 
 
 def _quantised_difference(found: object, expected: NDArray[Any]) -> str | None:

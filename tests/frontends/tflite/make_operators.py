@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 tf: Any = importlib.import_module("tensorflow")
 cases: Any = importlib.import_module("operator_functions")
+by_hand: Any = importlib.import_module("assembled")
 
 CALIBRATION_BATCHES = 4
 KINDS: Any = tf.lite.experimental.OpResolverType
@@ -33,7 +34,10 @@ KINDS: Any = tf.lite.experimental.OpResolverType
 
 def contents_of(case: Any, quantised: str) -> bytes:
     """The TFLite file of a case: float, or quantised with weights per channel or per tensor."""
-    specs = [tf.TensorSpec(array.shape, array.dtype, name=name) for name, array in case.inputs.items()]
+    specs = [
+        tf.TensorSpec([None] * array.ndim if case.open else array.shape, array.dtype, name=name)
+        for name, array in case.inputs.items()
+    ]
 
     def called(*given: Any) -> Any:
         return case.call(*given)
@@ -91,24 +95,35 @@ def operators(contents: bytes) -> list[str]:
     return sorted({entry["op_name"] for entry in details})
 
 
-def main(folder: Path) -> None:
-    index: list[dict[str, Any]] = []
+def converted() -> Iterator[tuple[str, bytes, dict[str, NDArray[Any]], bool]]:
+    """Name, file, inputs, and whether the file is quantised, of every case."""
     for case in cases.all_cases(tf):
         for quantised in ("", *case.quantised):
             name = f"{case.name}_{quantised}" if quantised else case.name
             try:
-                contents = contents_of(case, quantised)
-                stored, results = run(contents, case.inputs, KINDS.AUTO)
-                _, own = run(contents, case.inputs, KINDS.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
+                yield name, contents_of(case, quantised), case.inputs, bool(quantised)
             except Exception as error:
                 raise SystemExit(f"{name}: {error}") from error
-            (folder / f"{name}.tflite").write_bytes(contents)
-            arrays: dict[str, Any] = {f"in__{key}": array for key, array in stored.items()}
-            arrays |= {f"out__{number}": value for number, value in enumerate(results.values())}
-            arrays |= {f"own__{number}": own[name] for number, name in enumerate(results)}
-            np.savez(folder / f"{name}.npz", **arrays)
-            entry = {"name": name, "operators": operators(contents), "outputs": list(results)}
-            index.append({**entry, "quantised": bool(quantised)})
+    for case in by_hand.all_cases():
+        yield f"assembled_{case.name}", by_hand.assembled(case), case.inputs, False
+
+
+def main(folder: Path) -> None:
+    index: list[dict[str, Any]] = []
+    for name, contents, inputs, quantised in converted():
+        try:
+            stored, results = run(contents, inputs, KINDS.AUTO)
+            _, own = run(contents, inputs, KINDS.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
+        except Exception as error:
+            raise SystemExit(f"{name}: {error}") from error
+        (folder / f"{name}.tflite").write_bytes(contents)
+        arrays: dict[str, Any] = {f"in__{key}": array for key, array in stored.items()}
+        arrays |= {f"out__{number}": value for number, value in enumerate(results.values())}
+        arrays |= {f"own__{number}": own[name] for number, name in enumerate(results)}
+        np.savez(folder / f"{name}.npz", **arrays)
+        index.append(
+            {"name": name, "operators": operators(contents), "outputs": list(results), "quantised": quantised}
+        )
     (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
 
 

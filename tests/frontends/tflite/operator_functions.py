@@ -17,12 +17,13 @@ WEIGHTS = ("int8", "int8_per_tensor", "int16")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A function of arrays, and in which quantised forms it is converted too."""
+    """A function of arrays, in which quantised forms it is converted too, and whether its file leaves all sizes open."""
 
     name: str
     call: Callable[..., Any]
     inputs: dict[str, Array]
     quantised: tuple[str, ...] = ()
+    open: bool = False
 
 
 def one(name: str, call: Callable[[Any], Any], x: Array, *quantised: str) -> Case:
@@ -64,7 +65,7 @@ def all_cases(tf: Any) -> Iterator[Case]:
     _rng = np.random.default_rng(11)
     for family in (
         _unary, _binary, _integers, _activations, _reductions, _windows, _pools, _products, _arranging, _joining,
-        _blocks, _slicing, _images, _control,
+        _blocks, _slicing, _images, _control, _open,
     ):  # fmt: skip
         yield from family(tf)
 
@@ -306,3 +307,23 @@ def _control(tf: Any) -> Iterator[Case]:
         yield two(f"if_{flag}", choose, x, np.asarray(flag))
     yield one("while", counted, x)
     yield one("while_by_data", by_data, x)
+
+
+def _open(tf: Any) -> Iterator[Case]:
+    """Operators that remain only where sizes are known at run time."""
+
+    def flat(x: Any) -> Any:
+        size = tf.shape(x)
+        return tf.reshape(x, [size[0], size[1] * size[2]])
+
+    functions: dict[str, Callable[[Any], Any]] = {
+        "expand_dims": lambda x: tf.expand_dims(x, 1),
+        "squeeze": lambda x: tf.squeeze(x[:, :1], [1]),
+        "shape": lambda x: tf.shape(x),
+        "fill": lambda x: tf.fill(tf.shape(x), 1.5) * 2.0,
+        "rank": lambda x: tf.rank(x) + tf.shape(x)[0],
+        "flat": flat,
+        "broadcast": lambda x: tf.broadcast_to(x, tf.broadcast_dynamic_shape(tf.shape(x), [5, 1, 3, 4])),
+    }
+    for name, function in functions.items():
+        yield Case(f"open_{name}", function, {"x": f(2, 3, 4)}, open=True)

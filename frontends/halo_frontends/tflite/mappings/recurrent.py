@@ -138,7 +138,7 @@ def _rnn(op: Operation) -> Value:
         emit.unsqueeze(op.value(4), 0),
         hidden_size=width,
         activations=(kind,),
-        activation_alpha=alpha or None,
+        activation_alpha=alpha,
     )
     made = emit.squeeze(made, 1)
     return made if op.flag("time_major") else emit.transpose(made, (1, 0, 2))
