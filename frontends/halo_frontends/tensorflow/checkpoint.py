@@ -13,7 +13,14 @@ import numpy as np
 
 from halo_frontends.mapped import map_file, unpack
 from halo_frontends.tensorflow.dtypes import find_dtype
-from halo_frontends.tensorflow.proto import BundleEntryProto, DecodeError, parse_bundle_entry, parse_bundle_header
+from halo_frontends.tensorflow.proto import (
+    BundleEntryProto,
+    DecodeError,
+    TrackableObjectGraph,
+    parse_bundle_entry,
+    parse_bundle_header,
+    parse_checkpoint_objects,
+)
 from halo_frontends.tensorflow.sstable import BadTableError, read_table
 from halo_py.errors import ModelError, UnsupportedError, Where
 from halo_py.types import DType
@@ -24,6 +31,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.generic]
 
 _MOST_INDEX_BYTES = 1 << 30
+_OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"
+"""A text: its length as a varint, the checksum of the length, its bytes."""
+_CHECKSUM_BYTES = 4
 
 
 class Checkpoint:
@@ -81,6 +91,22 @@ class Checkpoint:
             span = f"bytes {entry.offset} to {end} of {len(shard)}"
             raise ModelError(f"variable {key!r} needs {needed} bytes, its entry names {span}", self._place)
         return unpack(shard[entry.offset : end], dtype, prod(shape)).reshape(shape), dtype
+
+    def objects(self) -> TrackableObjectGraph | None:
+        """The objects that the checkpoint was made of, if it holds them. Raises ModelError."""
+        if _OBJECTS not in self:
+            return None
+        entry = self.entry(_OBJECTS)
+        shard = self._shard(entry.shard_id)
+        end = entry.offset + entry.size
+        if entry.offset < 0 or end > len(shard) or entry.size > _MOST_INDEX_BYTES:
+            raise ModelError("the list of its objects lies outside of the file", self._place)
+        contents = shard[entry.offset : end].tobytes()
+        length = next((number for number, byte in enumerate(contents[:10]) if byte < 0x80), 0) + 1
+        try:
+            return parse_checkpoint_objects(contents[length + _CHECKSUM_BYTES :])
+        except DecodeError as error:
+            raise ModelError(f"the list of its objects is damaged: {error}", self._place) from error
 
     def _shard(self, number: int) -> NDArray[np.uint8]:
         if number not in self._mapped:

@@ -35,6 +35,14 @@ OpDef: name=1 string, input_arg=2 *ArgDef, output_arg=3 *ArgDef
 ArgDef: name=1 string, type=3 int32
 SavedModel: saved_model_schema_version=1 int64, meta_graphs=2 *MetaGraphDef
 MetaGraphDef: meta_info_def=1 MetaInfoDef, graph_def=2 GraphDef, saver_def=3 SaverDef, signature_def=5 {SignatureDef}
+MetaGraphDef: object_graph_def=7 SavedObjectGraph
+SavedObjectGraph: nodes=1 *SavedObject, concrete_functions=2 {SavedConcreteFunction}
+SavedObject: children=1 *ObjectReference
+ObjectReference: node_id=1 int32, local_name=2 string
+SavedConcreteFunction: bound_inputs=2 *int32
+TrackableObjectGraph: nodes=1 *TrackableObject
+TrackableObject: children=1 *ObjectReference, attributes=2 *SerializedTensor
+SerializedTensor: name=1 string, full_name=2 string, checkpoint_key=3 string
 MetaInfoDef: tags=4 *string, tensorflow_version=5 string
 SaverDef: filename_tensor_name=1 string, save_tensor_name=2 string, restore_op_name=3 string
 SignatureDef: inputs=1 {TensorInfo}, outputs=2 {TensorInfo}, method_name=3 string

@@ -11,10 +11,12 @@ from halo_frontends.mapped import map_file
 from halo_frontends.tensorflow.checkpoint import Checkpoint
 from halo_frontends.tensorflow.descriptors import SPAN_FIELD
 from halo_frontends.tensorflow.graph import Body, Library, graph_body
+from halo_frontends.tensorflow.objects import keys_of_objects
 from halo_frontends.tensorflow.proto import (
     DecodeError,
     GraphDef,
     MetaGraphDef,
+    SavedObjectGraph,
     SignatureDef,
     parse_graph,
     parse_saved_model,
@@ -52,6 +54,7 @@ class TensorflowFile:
     producer: str
     restore: str = ""
     """The node that restores the variables."""
+    objects: SavedObjectGraph | None = None
 
     @property
     def place(self) -> Where:
@@ -65,7 +68,11 @@ class TensorflowFile:
 
     def keys(self) -> dict[str, str]:
         """Node of a variable -> its name in the checkpoint. Raises ModelError."""
-        return variable_keys(self.body, self.restore, self.library, self.tensors, str(self.path))
+        found = variable_keys(self.body, self.restore, self.library, self.tensors, str(self.path))
+        checkpoint = self.checkpoint() if self.objects is not None else None
+        if checkpoint is None or self.objects is None:
+            return found
+        return {**keys_of_objects(self.body, self.objects, checkpoint.objects()), **found}
 
 
 def saved_model_file(path: Path) -> Path | None:
@@ -122,6 +129,7 @@ def _saved_model(path: Path, contents: NDArray[np.uint8]) -> TensorflowFile:
         _signatures(meta),
         meta.meta_info_def.tensorflow_version,
         meta.saver_def.restore_op_name.split(":")[0],
+        meta.object_graph_def,
     )
 
 

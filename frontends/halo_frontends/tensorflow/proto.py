@@ -165,6 +165,52 @@ class SaverDef(Protocol):
     restore_op_name: str
 
 
+class ObjectReference(Protocol):
+    """A named part of an object: the number of another object."""
+
+    node_id: int
+    local_name: str
+
+
+class SavedObject(Protocol):
+    """An object of the program that saved the model."""
+
+    children: Sequence[ObjectReference]
+
+
+class SavedConcreteFunction(Protocol):
+    """A function of the library; `bound_inputs` are the objects that its last arguments stand for."""
+
+    bound_inputs: Sequence[int]
+
+
+class SavedObjectGraph(Protocol):
+    """The objects of a SavedModel; the first is the model."""
+
+    nodes: Sequence[SavedObject]
+    concrete_functions: Mapping[str, SavedConcreteFunction]
+
+
+class SerializedTensor(Protocol):
+    """A part of an object that a checkpoint holds."""
+
+    name: str
+    checkpoint_key: str
+
+
+class TrackableObject(Protocol):
+    """An object of a checkpoint."""
+
+    children: Sequence[ObjectReference]
+    attributes: Sequence[SerializedTensor]
+
+
+class TrackableObjectGraph(Protocol):
+    """The objects of a checkpoint; the first is what was saved."""
+
+    nodes: Sequence[TrackableObject]
+
+
 class MetaGraphDef(Protocol):
     """A graph with its signatures."""
 
@@ -172,6 +218,7 @@ class MetaGraphDef(Protocol):
     graph_def: GraphDef
     saver_def: SaverDef
     signature_def: Mapping[str, SignatureDef]
+    object_graph_def: SavedObjectGraph
 
 
 class SavedModel(Protocol):
@@ -231,3 +278,8 @@ def parse_bundle_header(data: bytes) -> BundleHeaderProto:
 def parse_bundle_entry(data: bytes) -> BundleEntryProto:
     """An entry of a checkpoint's index. Raises DecodeError."""
     return cast("BundleEntryProto", _parse("BundleEntryProto", data))
+
+
+def parse_checkpoint_objects(data: bytes) -> TrackableObjectGraph:
+    """The objects of a checkpoint. Raises DecodeError."""
+    return cast("TrackableObjectGraph", _parse("TrackableObjectGraph", data))

@@ -41,7 +41,7 @@ def find_ports(model: TfliteModel, options: ImportOptions) -> Ports:
     chosen = () if signature is not None and options.outputs == (signature.key,) else options.outputs
     outputs = tuple(_named(model, main, name, own_outputs, "--outputs") for name in chosen) or own_outputs
     cuts = tuple(_named(model, main, name, own_inputs, "--inputs") for name in options.inputs)
-    operators, read = _between(main, [port.number for port in outputs], {port.number for port in cuts})
+    operators, read = operators_between(main, [port.number for port in outputs], {port.number for port in cuts})
     cut_numbers = {port.number for port in cuts}
     kept = tuple(port for port in own_inputs if port.number in read and port.number not in cut_numbers)
     inputs = (*cuts, *kept) if cuts or chosen else own_inputs
@@ -81,8 +81,10 @@ def _named(model: TfliteModel, main: Subgraph, name: str, own: Sequence[TensorPo
     raise UsageError(f"{flag}: the model has no tensor {name!r}", model.place, hint)
 
 
-def _between(main: Subgraph, outputs: Sequence[int], ends: set[int]) -> tuple[tuple[OperatorInfo, ...], set[int]]:
-    """The operators that these tensors depend on, as far back as `ends`, and all tensors that are wanted."""
+def operators_between(
+    main: Subgraph, outputs: Sequence[int], ends: set[int]
+) -> tuple[tuple[OperatorInfo, ...], set[int]]:
+    """The operators that these tensors depend on, as far back as `ends`, and all tensors that are read."""
     wanted = set(outputs)
     found: list[OperatorInfo] = []
     for entry in reversed(main.operators):

@@ -141,7 +141,9 @@ def in_float64(graph: Any, given: dict[str, NDArray[Any]], names: list[str]) -> 
             elif 1 in node.attr[key].list.type:
                 kinds = node.attr[key].list.type
                 kinds[:] = [2 if kind == 1 else kind for kind in kinds]
-    wide = {f"{name}:0": array.astype(np.float64) if array.dtype.kind == "f" else array for name, array in given.items()}
+    wide = {
+        f"{name}:0": array.astype(np.float64) if array.dtype.kind == "f" else array for name, array in given.items()
+    }
     with tf.Graph().as_default() as made:
         try:
             tf.import_graph_def(graph, name="")

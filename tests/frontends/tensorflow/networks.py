@@ -83,13 +83,13 @@ def _applications() -> dict[str, Network]:
         return lambda tf: networks_of_images.application(tf, name, side, **options)
 
     return {
-        "mobilenet": _image(96, built("MobileNet", 96, alpha=0.25), *EVERY_WAY),
+        "mobilenet": _image(96, built("MobileNet", 96, alpha=0.25), "float", "int8_per_tensor"),
         "mobilenet_v2": _image(96, built("MobileNetV2", 96, alpha=0.35), *EVERY_WAY),
-        "mobilenet_v3_small": _image(96, built("MobileNetV3Small", 96), *EVERY_WAY),
+        "mobilenet_v3_small": _image(96, built("MobileNetV3Small", 96), "float", "float16", "int8"),
         "mobilenet_v3_large": _image(96, built("MobileNetV3Large", 96, alpha=0.75, minimalistic=True)),
-        "efficientnet_b0": _image(64, built("EfficientNetB0", 64), *EVERY_WAY),
+        "efficientnet_b0": _image(64, built("EfficientNetB0", 64), "float", "int8"),
         "efficientnet_v2_b0": _image(64, built("EfficientNetV2B0", 64)),
-        "resnet50": _image(64, built("ResNet50", 64), *EVERY_WAY),
+        "resnet50": _image(64, built("ResNet50", 64), "float", "int8"),
         "resnet50_v2": _image(64, built("ResNet50V2", 64)),
         "densenet121": _image(64, built("DenseNet121", 64), "float", "int8"),
         "inception_v3": _image(96, built("InceptionV3", 96), "float", "int8"),

@@ -121,9 +121,7 @@ def main(folder: Path) -> None:
         arrays |= {f"out__{number}": value for number, value in enumerate(results.values())}
         arrays |= {f"own__{number}": own[name] for number, name in enumerate(results)}
         np.savez(folder / f"{name}.npz", **arrays)
-        index.append(
-            {"name": name, "operators": operators(contents), "outputs": list(results), "quantised": quantised}
-        )
+        index.append({"name": name, "operators": operators(contents), "outputs": list(results), "quantised": quantised})
     (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
 
 

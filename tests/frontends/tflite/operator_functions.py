@@ -17,7 +17,7 @@ WEIGHTS = ("int8", "int8_per_tensor", "int16")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A function of arrays, in which quantised forms it is converted too, and whether its file leaves all sizes open."""
+    """A function of arrays, in which quantised forms it is converted too, and whether the file leaves sizes open."""
 
     name: str
     call: Callable[..., Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from functools import cache
 
-FAMILIES = ("elementwise", "reductions", "windows", "products", "arranging", "slicing", "control", "recurrent")
+FAMILIES = ("elementwise", "reductions", "windows", "products", "arranging", "slicing", "control", "loops", "recurrent")
 """Modules of this package that declare mappings."""
 
 
