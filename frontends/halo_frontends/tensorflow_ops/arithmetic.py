@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import SupportsFloat
+from typing import Any, SupportsFloat
 
 import ml_dtypes
 import numpy as np
@@ -177,8 +177,8 @@ def _neutral(reduction: str, dtype: DType) -> float:
         return 0 if reduction == "add" else 1
     if dtype.is_integer:
         return integer_limits(dtype)[0 if reduction == "max" else 1]
-    largest = float(ml_dtypes.finfo(dtype.numpy).max)
-    return -largest if reduction == "max" else largest
+    limits: Any = ml_dtypes.finfo(dtype.numpy)
+    return float(limits.min if reduction == "max" else limits.max)
 
 
 def atan2(y: Value, x: Value, emit: Emitter) -> Value:

@@ -66,7 +66,7 @@ def scaled(rng: np.random.Generator, weight: NDArray[Any]) -> NDArray[Any]:
     if weight.ndim not in (2, 4):
         return weight
     depthwise = weight.ndim == 4 and weight.shape[-1] == 1
-    fan_in = np.prod(weight.shape[:2] if depthwise else weight.shape[:-1])
+    fan_in = weight.size // (weight.shape[2] if depthwise else weight.shape[-1])
     return rng.normal(0, (2.0 / fan_in) ** 0.5, weight.shape)
 
 
@@ -74,7 +74,8 @@ def caller(model: Any) -> Any:
     """The network as a function of its inputs."""
 
     def called(*given: Any) -> Any:
-        return model(list(given) if len(given) > 1 else given[0], training=False)
+        inputs = list(given)
+        return model(inputs if len(inputs) > 1 else inputs[0], training=False)
 
     return called
 
@@ -114,7 +115,9 @@ def save_tensorflow(folder: Path, model: Any, network: Any) -> Any:
 
 def store(path: Path, given: Arrays, **results: Arrays) -> None:
     groups = {"in": given, **results}
-    arrays = {f"{key}__{number}": array for key, group in groups.items() for number, array in enumerate(group)}
+    arrays: dict[str, Any] = {
+        f"{key}__{number}": array for key, group in groups.items() for number, array in enumerate(group)
+    }
     np.savez_compressed(path, **arrays)
 
 

@@ -94,7 +94,11 @@ def transformer_text(tf: Any) -> Any:
     layers = tf.keras.layers
     x = tf.keras.Input((24,), dtype="int32")
     y = _embedded(tf, x, 200, 24, 32)
-    mask = layers.Lambda(lambda x: tf.not_equal(x, 0)[:, tf.newaxis], output_shape=(1, 24))(x)
+
+    def words(x: Any) -> Any:
+        return tf.not_equal(x, 0)[:, tf.newaxis]
+
+    mask = layers.Lambda(words, output_shape=(1, 24))(x)
     y = _block(tf, y, 32, 4, attention_mask=mask)
     return tf.keras.Model(x, layers.Dense(40)(layers.GlobalMaxPooling1D()(y)))
 

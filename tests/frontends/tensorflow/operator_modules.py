@@ -70,7 +70,10 @@ def _nested_calls(tf: Any) -> Any:
         return x @ m.kernel, x - 1
 
     def run(m: Any, x: Any) -> Any:
-        step = tf.function(lambda x: inner(m, x))
+        def bound(x: Any) -> Any:
+            return inner(m, x)
+
+        step = tf.function(bound)
         once, less = step(x)
         twice, _ = step(once)
         return {"once": less, "twice": twice}
@@ -82,9 +85,15 @@ def _recursive_structure(tf: Any) -> Any:
     """The same function called at several depths."""
 
     def run(m: Any, x: Any) -> Any:
-        scaled = tf.function(lambda x: x * m.scale)
-        outer = tf.function(lambda x: scaled(x) + scaled(scaled(x)))
-        return {"y": outer(x) + scaled(x)}
+        def scale(x: Any) -> Any:
+            return x * m.scale
+
+        scaled = tf.function(scale)
+
+        def twice(x: Any) -> Any:
+            return scaled(x) + scaled(scaled(x))
+
+        return {"y": tf.function(twice)(x) + scaled(x)}
 
     return _module(tf, run, scale=f(4))
 
@@ -106,9 +115,13 @@ def _stateful_loop(tf: Any) -> Any:
         def body(n: Any, y: Any) -> Any:
             return n + 1, tf.tanh(y @ m.kernel) + x
 
-        return {"y": tf.while_loop(lambda n, _y: n < 4, body, [0, x])[1]}
+        return {"y": tf.while_loop(_below_four, body, [0, x])[1]}
 
     return _module(tf, run, kernel=f(4, 4))
+
+
+def _below_four(n: Any, _y: Any) -> Any:
+    return n < 4
 
 
 def _lookup(tf: Any) -> Any:
@@ -142,7 +155,11 @@ def _old_saved(tf: Any, *, use_resource: bool) -> Save:
             x = old.placeholder(tf.float32, inputs["x"].shape, name="x")
             w = old.get_variable("kernel", initializer=kernel, use_resource=use_resource)
             b = old.get_variable("bias", initializer=bias, use_resource=use_resource)
-            looped = old.while_loop(lambda n, _y: n < 3, lambda n, y: (n + 1, tf.tanh(y @ w) + b), [0, x])[1]
+
+            def step(n: Any, y: Any) -> Any:
+                return n + 1, tf.tanh(y @ w) + b
+
+            looped = old.while_loop(_below_four, step, [0, x])[1]
             chosen = old.cond(tf.reduce_sum(x) > 0, lambda: looped @ w, lambda: looped - b)
             outputs = {"chosen": tf.identity(chosen), "looped": tf.identity(looped)}
             with old.Session(graph=graph) as session:

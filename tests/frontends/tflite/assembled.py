@@ -121,19 +121,21 @@ def assembled(case: Assembled) -> bytes:
     """The TFLite file of a case."""
     schema: Any = importlib.import_module("tensorflow.lite.python.schema_py_generated")
     flatbuffers: Any = importlib.import_module("flatbuffers")
-    model, graph = schema.ModelT(), schema.SubGraphT()
-    model.version, model.description = 3, "assembled"
-    model.buffers, graph.tensors = [schema.BufferT()], []
+    model: Any = schema.ModelT()
+    graph: Any = schema.SubGraphT()
+    model.version, model.description, model.buffers = 3, "assembled", [schema.BufferT()]
+    tensors: list[Any] = []
+    graph.tensors = tensors
 
     def tensor(name: str, shape: tuple[int, ...], dtype: Any) -> Any:
         made = schema.TensorT()
         made.name, made.shape, made.type, made.buffer = name, list(shape), _TYPES[np.dtype(dtype).name], 0
-        graph.tensors.append(made)
+        tensors.append(made)
         return made
 
     numbers = [_operand(schema, model, graph, tensor, n, entry) for n, entry in enumerate(case.operands)]
     tensor("y", case.shape, case.dtype)
-    result = len(graph.tensors) - 1
+    result = len(tensors) - 1
     code = schema.OperatorCodeT()
     code.builtinCode = getattr(schema.BuiltinOperator, case.operator)
     code.deprecatedBuiltinCode, code.version = min(code.builtinCode, 127), 1

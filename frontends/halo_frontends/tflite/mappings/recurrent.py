@@ -21,8 +21,12 @@ from halo_py.types import DType, TensorType
 
 _ONNX_ORDER = (0, 3, 1, 2)
 """ONNX's gates (input, output, forget, cell) among TFLite's."""
-_RARE = {9: "peepholes", 10: "peepholes", 11: "peepholes", 16: "a projection", 20: "layer normalisation"}
-_RARE |= {21: "layer normalisation", 22: "layer normalisation", 23: "layer normalisation"}
+_RARE = {
+    **dict.fromkeys((9, 10, 11), "peepholes"),
+    16: "a projection",
+    **dict.fromkeys((20, 21, 22, 23), "layer normalisation"),
+}
+"""Operands that few LSTMs have."""
 
 
 @maps("UNIDIRECTIONAL_SEQUENCE_LSTM")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from halo_frontends.tensorflow_ops import arithmetic
 from halo_frontends.tflite.activation import activated
-from halo_frontends.tflite.operation import MapFunction, Operation, maps
+from halo_frontends.tflite.operation import Operation, maps
 from halo_py.errors import UnsupportedError
 from halo_py.ir.graph import Value
 from halo_py.types import DType
@@ -82,13 +82,11 @@ def _segment_sum(op: Operation) -> Value:
     return arithmetic.segment_sum(op.value(0), op.value(1), max(numbers, default=-1) + 1, op.emit)
 
 
-def _unsorted(reduction: str) -> MapFunction:
-    def segments(op: Operation) -> Value:
-        (count,) = op.ints(2, "the number of segments")
-        return arithmetic.segment_reduction(op.value(0), op.value(1), count, reduction, op.emit)
-
-    return segments
+_SEGMENTS = {"SUM": "add", "PROD": "mul", "MAX": "max", "MIN": "min"}
 
 
-for _kind, _reduction in {"SUM": "add", "PROD": "mul", "MAX": "max", "MIN": "min"}.items():
-    maps(f"UNSORTED_SEGMENT_{_kind}")(_unsorted(_reduction))
+@maps(*(f"UNSORTED_SEGMENT_{kind}" for kind in _SEGMENTS))
+def _unsorted_segments(op: Operation) -> Value:
+    (count,) = op.ints(2, "the number of segments")
+    reduction = _SEGMENTS[op.info.name.removeprefix("UNSORTED_SEGMENT_")]
+    return arithmetic.segment_reduction(op.value(0), op.value(1), count, reduction, op.emit)
