@@ -2,6 +2,11 @@
 
 Deep networks of random weights let rounding grow: TensorFlow's own result is then further from that of the same graph
 in float64 than the tolerance. Twice that distance is allowed on top.
+
+Quantised networks: a step at a rounding boundary moves what follows, and TensorFlow Lite's own two sets of kernels
+differ from each other by several steps. Integers may be a few steps apart, most of them not at all. Weights in int8
+beside float data: TensorFlow Lite quantises the data too while it runs, HALO does not, so that outputs may differ by
+what 8 bits of the data are worth.
 """
 
 from __future__ import annotations
@@ -13,6 +18,9 @@ from numpy.typing import NDArray
 
 ABSOLUTE, RELATIVE = 1e-4, 1e-3
 FACTOR = 2.0
+MOST_STEPS, MEAN_STEPS = 6, 0.75
+DYNAMIC_SHARE = 0.02
+"""Of the largest output."""
 
 
 def difference(found: object, expected: NDArray[Any], rounding: float = 0.0) -> str | None:
@@ -34,3 +42,17 @@ def difference(found: object, expected: NDArray[Any], rounding: float = 0.0) -> 
 def own_rounding(expected: NDArray[Any], exact: NDArray[Any] | None) -> float:
     """How much TensorFlow's own rounding allows: nothing if the exact result is not known."""
     return 0.0 if exact is None else FACTOR * float(np.abs(exact - expected.astype(np.float64)).max())
+
+
+def quantised_difference(found: object, expected: NDArray[Any]) -> str | None:
+    """In what an output of a quantised network differs from TensorFlow Lite's by more than quantisation explains."""
+    array = np.asarray(found)
+    if array.shape != expected.shape or array.dtype != expected.dtype:
+        return difference(array, expected)
+    apart = np.abs(array.astype(np.float64) - expected.astype(np.float64))
+    if expected.dtype.kind == "f":
+        share = float(apart.max() / np.abs(expected).max())
+        return None if share <= DYNAMIC_SHARE else f"{share:.2%} of the largest output apart"
+    if apart.max() <= MOST_STEPS and apart.mean() <= MEAN_STEPS:
+        return None
+    return f"{apart.max():.0f} steps apart, {apart.mean():.2f} in the mean"

@@ -32,8 +32,6 @@ class Network:
     inputs: Mapping[str, Input]
     small: bool = False
     lite: tuple[str, ...] = ("float",)
-    tiled: bool = False
-    """Whether the small test machine holds it."""
 
 
 def _image(side: int, build: Callable[[Any], Any], *lite: str, small: bool = False) -> Network:
@@ -49,17 +47,17 @@ def _small() -> dict[str, Network]:
     sequences, images = networks_of_sequences, networks_of_images
     text = {"x": Input((1, 12), below=50)}
     return {
-        "attention": Network(sequences.attention, {"x": Input((1, 16, 32))}, True, EVERY_WAY, True),
-        "lstm": Network(sequences.lstm, {"x": Input((1, 20, 8))}, True, ("float", "dynamic"), True),
-        "gru_bidirectional": Network(sequences.gru, {"x": Input((1, 20, 8))}, True, ("float",), True),
-        "simple_rnn": Network(sequences.simple_rnn, {"x": Input((1, 30, 8))}, True, ("float",), True),
-        "masked_text": Network(sequences.masked_text, text, True, ("float",), True),
-        "decoder": Network(sequences.decoder, text, True, NO_INTEGERS, True),
-        "dilated_audio": Network(sequences.dilated_audio, {"x": Input((1, 64, 4))}, True, EVERY_WAY, True),
-        "keyword_spotter": Network(images.keyword_spotter, {"x": Input((1, 49, 10, 1))}, True, EVERY_WAY, True),
-        "segmenter": Network(images.segmenter, {"x": Input((1, 32, 32, 3))}, True, EVERY_WAY, True),
+        "attention": Network(sequences.attention, {"x": Input((1, 16, 32))}, True, EVERY_WAY),
+        "lstm": Network(sequences.lstm, {"x": Input((1, 20, 8))}, True, ("float", "dynamic")),
+        "gru_bidirectional": Network(sequences.gru, {"x": Input((1, 20, 8))}, True, ("float",)),
+        "simple_rnn": Network(sequences.simple_rnn, {"x": Input((1, 30, 8))}, True, ("float",)),
+        "masked_text": Network(sequences.masked_text, text, True, ("float",)),
+        "decoder": Network(sequences.decoder, text, True, NO_INTEGERS),
+        "dilated_audio": Network(sequences.dilated_audio, {"x": Input((1, 64, 4))}, True, EVERY_WAY),
+        "keyword_spotter": Network(images.keyword_spotter, {"x": Input((1, 49, 10, 1))}, True, EVERY_WAY),
+        "segmenter": Network(images.segmenter, {"x": Input((1, 32, 32, 3))}, True, EVERY_WAY),
         "two_inputs": Network(
-            images.two_inputs, {"image": Input((1, 12, 12, 3)), "number": Input((1, 4))}, True, EVERY_WAY, True
+            images.two_inputs, {"image": Input((1, 12, 12, 3)), "number": Input((1, 4))}, True, EVERY_WAY
         ),
     }
 
@@ -84,8 +82,8 @@ def _applications() -> dict[str, Network]:
 
     return {
         "mobilenet": _image(96, built("MobileNet", 96, alpha=0.25), "float", "int8_per_tensor"),
-        "mobilenet_v2": _image(96, built("MobileNetV2", 96, alpha=0.35), *EVERY_WAY),
-        "mobilenet_v3_small": _image(96, built("MobileNetV3Small", 96), "float", "float16", "int8"),
+        "mobilenet_v2": _image(96, built("MobileNetV2", 96, alpha=0.35), "float", "int8"),
+        "mobilenet_v3_small": _image(96, built("MobileNetV3Small", 96), "float", "int8"),
         "mobilenet_v3_large": _image(96, built("MobileNetV3Large", 96, alpha=0.75, minimalistic=True)),
         "efficientnet_b0": _image(64, built("EfficientNetB0", 64), "float", "int8"),
         "efficientnet_v2_b0": _image(64, built("EfficientNetV2B0", 64)),

@@ -1,42 +1,38 @@
-"""Whole Keras networks as SavedModels, frozen graphs and TFLite files give the framework's values on every device."""
+"""Keras networks as SavedModels, frozen graphs and TFLite files give the framework's values on every device.
+
+`benchmarks/tensorflow_models.py` does the same for many and larger networks.
+"""
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-import odla
-from halo_py.frontend import inspect_model
-from tests.frontends.tensorflow.agreement import difference, own_rounding
-from tests.frontends.tensorflow.made import FORMS, Made, network_file, small_networks
+from tests.frontends.tensorflow.made import FORMS, small_networks
 from tests.frontends.tensorflow.networks import networks
+from tests.frontends.tensorflow.running import problems
 
 pytestmark = pytest.mark.slow
 
-DEVICES: dict[str, dict[str, Any]] = {"cpu": {}, "ipu-pod16": {"mode": "whole"}}
-_CASES = [pytest.param(name, form, id=f"{name}-{form}") for name in small_networks() for form in FORMS]
+_NAMES = small_networks()
+_FILES = [pytest.param(name, form, id=f"{name}-{form}") for name in _NAMES for form in (*FORMS, *networks()[name].lite)]
+_LITE = {name: "int8" if "int8" in networks()[name].lite else "float" for name in _NAMES}
 
 
-def given(made: Made, name: str) -> dict[str, NDArray[Any]]:
-    """The inputs by the names that this file gives them."""
-    arrays = list(made.inputs().values())
-    ports = [port.name for port in inspect_model(made.path).inputs]
-    wanted = list(networks()[name].inputs)
-    return dict(zip(wanted if len(ports) > 1 else ports, arrays, strict=True))
+@pytest.mark.parametrize(("name", "form"), _FILES)
+def test_cpu_equals_the_framework(name: str, form: str) -> None:
+    assert problems(name, form, "cpu") == []
 
 
-@pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize(("name", "form"), _CASES)
-def test_equals_tensorflow(name: str, form: str, device: str) -> None:
-    made = network_file(name, form)
-    inputs = given(made, name)
-    shapes = {key: array.shape for key, array in inputs.items()}
+@pytest.mark.parametrize("name", _NAMES)
+def test_sixteen_ipus_equal_tensorflow(name: str) -> None:
+    assert problems(name, "frozen", "ipu-pod16") == []
 
-    result = odla.execute(made.path, inputs, device=device, shapes=shapes, **DEVICES[device])
 
-    exact = made.outputs("exact__") or [None] * len(result)
-    for found, expected, wide in zip(result.values(), made.outputs(), exact, strict=True):
-        assert difference(np.asarray(found), expected, own_rounding(expected, wide)) is None
+@pytest.mark.parametrize("name", _NAMES)
+def test_sixteen_ipus_equal_tflite(name: str) -> None:
+    assert problems(name, _LITE[name], "ipu-pod16") == []
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_tiles_equal_tflite(name: str) -> None:
+    assert problems(name, _LITE[name], "ipu-tiny") == []
