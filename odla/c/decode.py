@@ -21,6 +21,7 @@ from odla.c.device import Device, DeviceConfig, Vendor
 from odla.c.element_types import ElementType, dtype_of
 from odla.c.executable import Executable
 from odla.c.handles import Handled, HandledKind, find
+from odla.c.log import Level, log
 from odla.c.trace import DeviceTrace
 from odla.c.values import Value
 
@@ -198,6 +199,10 @@ def _read_values(values: Any, name: str) -> tuple[Value, ...]:
     return tuple(find(address_of(values.values[each]), Value, f"{name}[{each}]") for each in range(size))
 
 
+_OFTEN_UNSET = frozenset({"odla_memory_layout", "odla_resize_coordinate_mode"})
+"""Enumerations that existing libraries ignore, so that existing clients pass variables nobody has set: 0 is meant."""
+
+
 def _enumerators() -> dict[str, frozenset[int]]:
     return {item.name: frozenset(number for _, number, _ in item.values) for item in standard().enumerations}
 
@@ -254,6 +259,9 @@ def _enumerator_decoder(type: str, name: str) -> Decoder:
 
     def decode(raw: Any) -> int:
         number = int(raw)
+        if number not in known and type in _OFTEN_UNSET:
+            log(Level.WARN, f"{name} is {number}, which is no {type}: it is taken as 0")
+            return 0
         if number not in known:
             raise UsageError(f"{name} is {number}, which is no {type}")
         return number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -179,3 +180,26 @@ def test_every_function_is_documented() -> None:
     for item in (*standard().items, *extensions().items):
         if isinstance(item, Function):
             assert item.meaning, item.name
+
+
+_NEWER = {
+    "c": ("c99", "c11", "c17", "gnu11"),
+    "cc": ("c++11", "c++14", "c++17", "c++20", "gnu++20"),
+}
+
+
+@pytest.mark.parametrize("compiler", [("gcc", "g++"), ("clang", "clang++")], ids=lambda pair: pair[0])
+def test_headers_are_valid_in_every_standard(compiler: tuple[str, str], tmp_path: Path) -> None:
+    if shutil.which(compiler[0]) is None:
+        pytest.skip(f"{compiler[0]} is not installed")
+    for command, (suffix, standards) in zip(compiler, _NEWER.items(), strict=True):
+        path = tmp_path / f"program.{suffix}"
+        path.write_text(f"#include <{UMBRELLA}>\n#include <ODLA/odla_halo.h>\n")
+        for name in standards:
+            done = subprocess.run(
+                [command, f"-std={name}", "-pedantic-errors", *_STRICT, str(path)],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, f"{command} -std={name}: {done.stderr}"

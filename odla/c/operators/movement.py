@@ -146,12 +146,14 @@ def reshape_dynamic(emit: Emit, x: Node, output_shape: Node) -> Node:
 
 @operator("odla_Resize")
 def resize(emit: Emit, x: Node, interpolation: int, mode: int, axes_mask: int, output_dims: Dims | None) -> Node:
-    """Resampled to output_dims along the dimensions in the mask (bit 0: the last one; no bit: all)."""
+    """Resampled to output_dims along dimensions in the mask (bit 0: the last one; no bit: all) or of another size."""
     dims = needed(output_dims, "output_dims")
     rank = rank_of(x)
     if len(dims) != rank:
         raise UsageError(f"output_dims has {len(dims)} dimensions, the value {rank}")
-    axes = tuple(axis for axis in range(rank) if not axes_mask or axes_mask >> (rank - 1 - axis) & 1)
+    mask = axes_mask or -1
+    differs = [size != dim for size, dim in zip(dims, shape_of(x), strict=True)]
+    axes = tuple(axis for axis in range(rank) if mask >> (rank - 1 - axis) & 1 or differs[axis])
     return emit.add(_resize(interpolation, mode, axes), x, None, None, emit.ints([dims[axis] for axis in axes]))
 
 

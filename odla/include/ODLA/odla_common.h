@@ -12,9 +12,10 @@
  *
  * Every function that answers a status answers ODLA_SUCCESS or the reason why not, and never ends
  * the program: a handle that was never given out or is gone, NULL where something is needed, and an
- * index or enumerator out of range are ODLA_INVALID_PARAM. Functions that answer a value answer
- * NULL when they fail, those that answer values answer none. The text of the last error is read
- * with odla_GetLastErrorText (ODLA/odla_halo.h).
+ * index or enumerator out of range are ODLA_INVALID_PARAM. Only a memory layout or a coordinate
+ * mode that is none is taken as the first one of its kind: existing clients leave them unset.
+ * Functions that answer a value answer NULL when they fail, those that answer values answer none.
+ * The text of the last error is read with odla_GetLastErrorText (ODLA/odla_halo.h).
  *
  * Elements lie in memory as C has them: a boolean element is one byte (odla_bool, the type of
  * flags, has four), float16 and bfloat16 are two bytes, a string element is a pointer to a C

@@ -128,9 +128,10 @@ extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_ReshapeDynamic(
 /**
  * Interpolate to output_dims; axes_mask LSB = innermost dim.
  *
- * output_dims is needed. Without a bit in axes_mask all dimensions are resized. Nearest elements:
- * positions are rounded down (ODLA_ASSYMMETRIC), or to the nearest with halves down, up with
- * ODLA_HALF_PIXEL_TF, which otherwise equals ODLA_HALF_PIXEL.
+ * output_dims is needed. Without a bit in axes_mask all dimensions are resized; with bits, those
+ * that have one, or another size in output_dims. Nearest elements: positions are rounded down
+ * (ODLA_ASSYMMETRIC), or to the nearest with halves down, up with ODLA_HALF_PIXEL_TF, which
+ * otherwise equals ODLA_HALF_PIXEL.
  */
 extern ODLA_API_EXPORT odla_value ODLA_API_CALL odla_Resize(
     odla_value input, odla_interpolation_mode interpolation, odla_resize_coordinate_mode mode,
