@@ -18,7 +18,7 @@ from tests.models.fetch import PackagedFile
 from tests.models.torch_models import torch_python
 
 # Raise when what is made changes, so that no cache keeps the old files.
-_RECIPES = {"samples": 2, "programs": 1, "networks": 1, "exports": 1}
+_RECIPES = {"samples": 2, "programs": 1, "networks": 2, "exports": 1, "large": 1}
 _HERE = Path(__file__).parent
 _MAKERS = {"exports": _HERE.parent / "torch_export"}
 
@@ -85,9 +85,9 @@ def folder_of(kind: str) -> Path:
     return folder
 
 
-def program(kind: str, name: str) -> MadeProgram:
-    """One made file."""
-    return MadeProgram(folder_of(kind) / f"{name}{'.pt2' if kind in _MAKERS else '.pt'}")
+def program(kind: str, name: str, suffix: str | None = None) -> MadeProgram:
+    """One made file: exported if its kind is, else TorchScript; `suffix` says which where there are both."""
+    return MadeProgram(folder_of(kind) / f"{name}{suffix or ('.pt2' if kind in _MAKERS else '.pt')}")
 
 
 def sample_index() -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ Run by `made.py` in a virtual environment that holds torch and transformers:
     python make_networks.py FOLDER SILERO MTCNN [WEIGHTS...]
 
 SILERO is silero_vad.jit, MTCNN the file mtcnn.py of facenet-pytorch, whose weights lie beside it. Each network gives
-`NAME.pt` and `NAME.npz` with inputs `in__0`, ... and Torch's outputs `out__0`, ... .
+`NAME.pt` (traced), `NAME.pt2` (exported), and `NAME.npz` with inputs `in__0`, ... and Torch's outputs `out__0`, ... .
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ def _trace(folder: Path, name: str, network: Any, inputs: list[Any]) -> None:
     with torch.no_grad():
         found = network(*inputs)
         torch.jit.save(torch.jit.trace(network, tuple(inputs), check_trace=False), str(folder / f"{name}.pt"))
+        torch.export.save(torch.export.export(network, tuple(inputs)), str(folder / f"{name}.pt2"))
     _save(folder, name, inputs, [found] if isinstance(found, torch.Tensor) else list(found))
 
 
