@@ -1,4 +1,4 @@
-"""Programs in the styles of existing clients: unit tests of operators, generated models, generated calls that run at once.
+"""Programs in the styles of existing clients: unit tests of operators, generated models, calls that run at once.
 
 They are compiled as their authors would, with GNU's dialects, and check themselves.
 """
