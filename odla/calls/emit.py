@@ -199,8 +199,11 @@ class Emit:
         seen = dict(zip(graph.inputs, inputs, strict=True))
         seen.update((value, self.constant(array, value.name)) for value, array in graph.constants.items())
         for node in graph.nodes:
-            results = tuple(Value(self.fresh(value.name), value.type) for value in node.outputs)
             operands = tuple(None if value is None else seen[value] for value in node.inputs)
+            if node.op.kind == "identity" and operands[0] is not None and operands[0] in self.known:
+                seen[node.outputs[0]] = operands[0]
+                continue
+            results = tuple(Value(self.fresh(value.name), value.type) for value in node.outputs)
             seen.update(zip(node.outputs, results, strict=True))
             try:
                 self.write(replace(node, inputs=operands, outputs=results))

@@ -10,10 +10,10 @@ from halo_py.ops.reshaping import Identity
 from halo_py.types import TensorType
 from odla.calls import rules as rules
 from odla.calls.emit import ELEMENTS, Emit, NotInOdlaError, refusals
-from odla.calls.model import Calls
+from odla.calls.model import Call, Calls
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from halo_py.ir.graph import Graph, Node
 
@@ -33,14 +33,23 @@ def lower(graph: Graph, *, custom: bool = False) -> Calls:
     if refused:
         raise refusals(refused)
     outputs = _own_outputs(emit, graph)
+    used = {value for call in emit.calls for value in values_of(call)}
     return Calls(
         graph.name,
         graph.inputs,
-        tuple(emit.constants.items()),
+        tuple((value, contents) for value, contents in emit.constants.items() if value in used),
         tuple(emit.calls),
         outputs,
         graph.output_names,
     )
+
+
+def values_of(call: Call) -> Iterator[Value]:
+    """The values among a call's arguments."""
+    for argument in call.arguments:
+        for value in argument if isinstance(argument, tuple) else (argument,):
+            if isinstance(value, Value):
+                yield value
 
 
 def write(emit: Emit, node: Node) -> str | None:

@@ -44,6 +44,8 @@ class Statements:
         self.names = names
         self.ids = ids
         self.depth = 0
+        self._declared: dict[str, str] = {}
+        """Tables by what they hold: equal ones are declared once."""
 
     def id(self, value: Value) -> str:
         """A value's id as an argument."""
@@ -118,18 +120,25 @@ class Statements:
             case _:
                 return self._list(argument)
 
+    def _table(self, kind: str, hint: str, literal: str, *, array: bool = True) -> tuple[str, str]:
+        """A static constant: its declaration, empty if there is an equal one already, and its name."""
+        name = self._declared.get(f"{kind} {literal}")
+        if name is not None:
+            return "", name
+        name = self._declared[f"{kind} {literal}"] = self.names.fresh(hint)
+        return f"static const {kind} {name}{'[]' if array else ''} = {literal};", name
+
     def _list(self, argument: Dims | Unsigned | Signed | Enumerators) -> tuple[str, str]:
         match argument:
             case Dims():
-                name = self.names.fresh("dims")
-                return f"static const odla_value_shape {name} = {shape_literal(argument)};", name
+                return self._table("odla_value_shape", "dims", shape_literal(argument), array=False)
             case Enumerators(texts):
-                kind, listed, hint = "odla_loop_output_mode", ", ".join(texts) or "ODLA_LOOP_LAST_VALUE", "modes"
+                return self._table(
+                    "odla_loop_output_mode", "modes", f"{{{', '.join(texts) or 'ODLA_LOOP_LAST_VALUE'}}}"
+                )
             case Unsigned(numbers) | Signed(numbers):
                 kind = "odla_uint32" if isinstance(argument, Unsigned) else "odla_int32"
-                listed, hint = ", ".join(map(str, numbers)) or "0", "numbers"
-        name = self.names.fresh(hint)
-        return f"static const {kind} {name}[] = {{{listed}}};", name
+                return self._table(kind, "numbers", f"{{{', '.join(map(str, numbers)) or '0'}}}")
 
     def _attribute(self, argument: Attribute) -> tuple[str, str]:
         """A name and a value: two arguments, three if it is a list."""
@@ -144,15 +153,14 @@ class Statements:
             case int():
                 return "", f"{name}, (odla_int64){value}"
             case tuple():
-                made = self.names.fresh(argument.name)
                 kind, listed = _list_of(value)
-                return f"static const {kind} {made}[] = {{{listed}}};", f"{name}, (odla_int64){len(value)}, {made}"
+                before, made = self._table(kind, argument.name, f"{{{listed}}}")
+                return before, f"{name}, (odla_int64){len(value)}, {made}"
 
     def value_type(self, argument: ValueType) -> tuple[str, str]:
         """A value's type: its declaration and its name."""
-        name = self.names.fresh("type")
         literal = f"{{{argument.element.text}, {shape_literal(argument.dims)}}}"
-        return f"static const odla_value_type {name} = {literal};", name
+        return self._table("odla_value_type", "type", literal, array=False)
 
 
 def _list_of(entries: tuple[int, ...] | tuple[float, ...] | tuple[str, ...]) -> tuple[str, str]:

@@ -181,7 +181,8 @@ odla_status {self.name}_fini(void) {{
         for value, _ in self.calls.constants:
             declared, kind = statements.value_type(value_type(value))
             name = self.names.of(value)
-            yield declared
+            if declared:
+                yield declared
             yield f"odla_value {name} = odla_CreateConstant({kind}, {self._symbol(value)}, {statements.id(value)});"
             yield f"if ({name} == NULL) return ODLA_FAILURE;"
         for call in self.calls.calls:

@@ -129,7 +129,12 @@ def control() -> Network:
         helper.make_node("ReduceMax", ["grown"], ["top"], keepdims=0),
         helper.make_node("Less", ["top", "limit"], ["still"]),
     ]
-    scans = [*keeps, helper.make_node("Mul", ["grown", "v"], ["seen"])]
+    inner = [("Neg", ["grown"]), ("Mul", ["grown", "v"])]
+    first, second = (
+        helper.make_graph([helper.make_node(kind, operands, [kind])], kind, [], [_like(kind)])
+        for kind, operands in inner
+    )
+    scans = [*keeps, helper.make_node("If", ["flag"], ["seen"], then_branch=first, else_branch=second)]
     ports = [counter, going, carried]
     free = helper.make_graph(keeps, "counted", ports, [still, grown])
     early = helper.make_graph(ends, "early", ports, [still, grown], [limit])
@@ -143,8 +148,7 @@ def control() -> Network:
         helper.make_node("If", ["flag"], ["chosen"], then_branch=then, else_branch=other),
     ]
     constants = {"many": np.asarray(50, np.int64), "three": np.asarray(3, np.int64)}
-    names: tuple[str, ...] = ("counted", "ended", "fixed", "rows", "chosen")
-    outputs = dict.fromkeys(names, "float32")
+    outputs: dict[str, str] = dict.fromkeys(["counted", "ended", "fixed", "rows", "chosen"], "float32")
     return _network("control", nodes, inputs, outputs, constants)
 
 

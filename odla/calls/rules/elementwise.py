@@ -26,6 +26,7 @@ from halo_py.ops.conversion import Cast
 from halo_py.ops.logic import BitShift, IsInf
 from halo_py.types import DType
 from odla.calls.emit import (
+    MOST_VALUES,
     Emit,
     NotInOdlaError,
     dims,
@@ -83,6 +84,8 @@ def variadic(emit: Emit, node: Node) -> None:
 def mean(emit: Emit, node: Node) -> None:
     """All operands at once."""
     operands = tuple(operand(node, number) for number in range(len(node.inputs)))
+    if len(operands) > MOST_VALUES:
+        raise NotInOdlaError(f"a mean of more than {MOST_VALUES} values")
     emit.call("odla_Mean", (operands,), node.outputs[0])
 
 

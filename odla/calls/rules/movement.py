@@ -17,6 +17,7 @@ from halo_py.ops.shape import ConstantOfShape
 from halo_py.ops.slicing import Concat
 from halo_py.types import DType
 from odla.calls.emit import (
+    MOST_VALUES,
     Emit,
     NotInOdlaError,
     dims,
@@ -75,11 +76,14 @@ def transpose(emit: Emit, node: Node) -> None:
 
 @rule("concat")
 def concat(emit: Emit, node: Node) -> None:
-    """Values joined along an axis."""
+    """Values joined along an axis, as many at a time as ODLA takes."""
     assert isinstance(node.op, Concat)
-    operands = tuple(operand(node, number) for number in range(len(node.inputs)))
+    operands = [operand(node, number) for number in range(len(node.inputs))]
     axis = node.op.axis % len(shape_of(operands[0]))
-    emit.call("odla_Concat", (operands, axis, dims(node.outputs[0])), node.outputs[0])
+    while len(operands) > MOST_VALUES:
+        parts = [operands[start : start + MOST_VALUES] for start in range(0, len(operands), MOST_VALUES)]
+        operands = [part[0] if len(part) == 1 else emit.one(Concat(axis=axis), *part) for part in parts]
+    emit.call("odla_Concat", (tuple(operands), axis, dims(node.outputs[0])), node.outputs[0])
 
 
 @rule("slice")
