@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from halo_backends.native.conformance import cases_math, cases_nn, cases_process
+from halo_backends.native.conformance.case import Case
 from halo_py.types import DType
 from odla.api.table import extensions, standard
 from odla.c.element_types import element_of
-from tests.odla_c import cases_math, cases_nn, cases_process
-from tests.odla_c.cases import Case, Source, read_results
+from tests.odla_c.cases import Source, read_results
 from tests.odla_c.programs import compile_program, run_program
 
 FAMILIES: dict[str, list[Case]] = {

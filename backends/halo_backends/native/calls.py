@@ -122,6 +122,8 @@ class Slots:
         self._slots: dict[Value, int] = {}
         self._ids: dict[Value, str] = {}
         self._taken: set[str] = set()
+        self.without_id: set[Value] = set()
+        """Further results of functions that take one id."""
 
     def of(self, value: Value) -> int:
         """The value's slot."""
@@ -149,6 +151,8 @@ class Slots:
         if call.results:
             (*_others, last) = _parameters()[call.function]
             several = last == "odla_value_ids"
+            if not several:
+                self.without_id.update(call.results[1:])
             arguments.append({"ids": [self._id(v) for v in call.results]} if several else self.id(call.results[0]))
         return CallStep(call.function, tuple(arguments), tuple(self.of(value) for value in call.results), label)
 

@@ -97,6 +97,9 @@ class Child:
         if function is None:
             return {"failed": "missing"}
         types = [parameter.type for parameter in prototypes()[name].parameters]
+        for given, type in zip(arguments, types, strict=True):
+            if isinstance(given, int) and _truncates(given, type):
+                return {"failed": "range", "type": type, "number": given}
         outs: list[tuple[str, Any, Any]] = []
         passed = [self._argument(given, type, outs) for given, type in zip(arguments, types, strict=True)]
         answer = self._answer(prototypes()[name].result, function(*passed), slots)
@@ -196,6 +199,12 @@ class Child:
     def _kept_address(self, holder: Any) -> int:
         self._kept.append(holder)
         return ctypes.addressof(holder)
+
+
+def _truncates(number: int, type: str) -> bool:
+    """Whether a C type cannot hold a number."""
+    made = c_type(type)
+    return made not in (ctypes.c_float, ctypes.c_double, ctypes.c_void_p) and made(number).value != number
 
 
 def _filled(type: str, field: str, entries: Sequence[int | None]) -> Any:

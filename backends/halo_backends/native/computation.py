@@ -233,18 +233,16 @@ class GraphComputation:
         return [CallStep("odla_SetActiveComputation", ({"v": self._handle},), may_fail=True)]
 
     def _bindings(self) -> list[CallStep]:
-        shared, suffix = self._shared, "ById" if self._library.ways.by_id else ""
+        shared = self._shared
         bound = [("odla_BindToArgument", value) for value in shared.buffers.inputs]
         if not self._library.ways.fetch:
             bound += [("odla_BindToOutput", value) for value in shared.buffers.outputs]
-        context = self._context_argument()
-        return [
-            CallStep(
-                function + suffix,
-                (shared.slots.id(value) if suffix else shared.handle(value), shared.buffer(value), context),
-            )
-            for function, value in bound
-        ]
+        return [self._binding(function, value) for function, value in bound]
+
+    def _binding(self, function: str, value: Value) -> CallStep:
+        shared, by_id = self._shared, self._library.ways.by_id and value not in self._shared.slots.without_id
+        which = shared.slots.id(value) if by_id else shared.handle(value)
+        return CallStep(function + "ById" * by_id, (which, shared.buffer(value), self._context_argument()))
 
     def _context_argument(self) -> Argument:
         return None if self._context is None else {"v": self._context}

@@ -198,6 +198,8 @@ def failure_of(number: int, step: CallStep, answer: dict[str, Any]) -> Failure:
     match answer["failed"]:
         case "missing":
             reason = f"the library has no {step.function}"
+        case "range":
+            reason = f"{step.function} takes {answer['type']}, which cannot hold {answer['number']}"
         case "null":
             reason = f"{step.function} answered NULL"
         case "size":

@@ -121,7 +121,10 @@ def pad(emit: Emit, x: Node, padding_front: Numbers, padding_back: Numbers, outp
 @operator("odla_Reshape")
 def reshape(emit: Emit, x: Node, output_dims: Dims | None) -> Node:
     """The elements in another shape; one dimension may be -1."""
-    return emit.reshape(x, _following_batch(x, needed(output_dims, "output_dims")))
+    dims = _following_batch(x, needed(output_dims, "output_dims"))
+    if 0 in dims and 0 in shape_of(x):  # a value of no elements: dimensions are meant as they stand
+        return emit.add(Reshape(allowzero=1), x, emit.ints(dims))
+    return emit.reshape(x, dims)
 
 
 def _following_batch(x: Node, dims: Dims) -> list[int]:

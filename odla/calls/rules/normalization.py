@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
     from halo_py.ir.graph import Node, Value
 
+_MOST_CHANNELS = 2**31 - 1
+"""What an `odla_int32` holds."""
+
 
 @rule("batch_normalization")
 def batch_normalization(emit: Emit, node: Node) -> None:
@@ -88,6 +91,8 @@ def local_response(emit: Emit, node: Node) -> None:
     op = node.op
     assert isinstance(op, LRN)
     made = node.outputs[0]
+    if op.size > _MOST_CHANNELS:
+        raise NotInOdlaError("a window that no odla_int32 holds")
     emit.call("odla_LRN", (operand(node, 0), CHANNELS_FIRST, op.size, op.alpha, op.beta, op.bias), made)
 
 

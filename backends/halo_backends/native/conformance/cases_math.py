@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from halo_backends.native.conformance.case import GARBAGE, NULL, Case, Many, Shape, Type, V, one, reference, u
 from halo_py.ir.op import Op
 from halo_py.ops import elementwise as ew
 from halo_py.ops import logic
@@ -16,7 +17,6 @@ from halo_py.ops.along_axis import ArgMax, ArgMin, CumSum
 from halo_py.ops.caching import Det
 from halo_py.ops.einsum import Einsum
 from odla.c.element_types import ElementType
-from tests.odla_c.cases import GARBAGE, NULL, Case, Many, Shape, Type, V, one, reference, u
 
 Array = NDArray[Any]
 

@@ -7,14 +7,28 @@ from typing import Any
 
 import numpy as np
 
+from halo_backends.native.conformance.case import (
+    GARBAGE,
+    NULL,
+    Array,
+    Case,
+    E,
+    Many,
+    Shape,
+    Type,
+    V,
+    one,
+    reference,
+    several,
+    u,
+)
+from halo_backends.native.conformance.cases_math import data, flags
 from halo_py.ops.activation import Gelu
 from halo_py.ops.elementwise import Round
 from halo_py.ops.image import Resize
 from halo_py.ops.quantization import QuantizeLinear
 from halo_py.types import DType
 from odla.c.element_types import ElementType
-from tests.odla_c.cases import GARBAGE, NULL, Array, Case, E, Many, Shape, Type, V, one, reference, several, u
-from tests.odla_c.cases_math import data, flags
 
 
 def cases() -> Iterator[Case]:

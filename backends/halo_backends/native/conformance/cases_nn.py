@@ -7,6 +7,22 @@ from typing import Any
 
 import numpy as np
 
+from halo_backends.native.conformance.case import (
+    GARBAGE,
+    NULL,
+    Array,
+    Case,
+    E,
+    Numbers,
+    Shape,
+    Type,
+    V,
+    one,
+    reference,
+    several,
+    u,
+)
+from halo_backends.native.conformance.cases_math import data
 from halo_py.ir.op import Op
 from halo_py.ops import activation as act
 from halo_py.ops.conv_transpose import ConvTranspose
@@ -26,8 +42,6 @@ from halo_py.ops.text import TfIdfVectorizer
 from halo_py.ops.vision import RoiAlign
 from halo_py.ops.yolo import YoloBoxes
 from odla.c.element_types import ElementType
-from tests.odla_c.cases import GARBAGE, NULL, Array, Case, E, Numbers, Shape, Type, V, one, reference, several, u
-from tests.odla_c.cases_math import data
 
 FIRST, LAST = E("ODLA_CHANNELS_FIRST"), E("ODLA_CHANNELS_LAST")
 
