@@ -37,7 +37,7 @@ class Source:
             self._add_variadic(number, case, writer, call)
             return
         last = function.parameters[-1].type
-        id = _ids(case, writer) if last == "odla_value_ids" else f'ID("out{number}")'
+        id = _ids(number, case, writer) if last == "odla_value_ids" else f'ID("out{number}")'
         finish = "finish_values" if several else "finish_value"
         body = "\n".join(f"  {line}" for line in writer.lines)
         self.lines.append(
@@ -50,7 +50,7 @@ class Source:
         rest = case.arguments[-1].text
         if "order" in rest:
             writer.lines.append("const odla_int64 order[] = {1, 0};")
-        id = _ids(case, writer)
+        id = _ids(number, case, writer)
         body = "\n".join(f"  {line}" for line in writer.lines)
         tail = f"{rest}, " if rest else ""
         self.lines.append(
@@ -71,8 +71,8 @@ class Source:
         return place
 
 
-def _ids(case: Case, writer: _CaseWriter) -> str:
-    texts = ", ".join(f'"out{number}"' for number in range(max(1, case.ids)))
+def _ids(number: int, case: Case, writer: _CaseWriter) -> str:
+    texts = ", ".join(f'"out{number}_{place}"' for place in range(max(1, case.ids)))
     writer.lines.append(f"const char* const ids[] = {{{texts}}};")
     return f"ids_of({case.ids}, ids)"
 

@@ -13,14 +13,16 @@
 #include <string.h>
 
 #define ID(text) ((odla_value_id)(text))
-enum { MOST_INPUTS = 64 };
+enum { MOST_INPUTS = 512 };
 
 static unsigned char* input_bytes;
 static FILE* results;
 static int eager;
 static int failures;
 
-static int bound;
+enum { CASES_AT_ONCE = 16 };
+
+static int bound, inputs_made;
 static odla_value bound_values[MOST_INPUTS];
 static const void* bound_data[MOST_INPUTS];
 static odla_computation computation;
@@ -47,19 +49,24 @@ static odla_value_type type_of(odla_element_type element, int rank, const odla_i
   return type;
 }
 
+/** Cases whose results are not yet written: several share a computation, which is compiled and run once. */
+static struct {
+  int number;
+  odla_values outputs;
+} pending[CASES_AT_ONCE];
+static int pending_count;
+
 static void begin(void) {
-  bound = 0;
-  computation = NULL;
   if (eager) {
     odla_SetActiveComputation(NULL);
-  } else if (odla_CreateComputation(&computation) != ODLA_SUCCESS) {
+  } else if (computation == NULL && odla_CreateComputation(&computation) != ODLA_SUCCESS) {
     ++failures;
   }
 }
 
 static odla_value input(odla_element_type element, int rank, const odla_int64* dims, const void* data) {
   char id[32];
-  snprintf(id, sizeof id, "in%d", bound);
+  snprintf(id, sizeof id, "in%d", inputs_made++);
   odla_value value;
   if (eager) {
     value = odla_CreateValue(type_of(element, rank, dims), ID(id));
@@ -67,9 +74,8 @@ static odla_value input(odla_element_type element, int rank, const odla_int64* d
   } else {
     value = odla_CreateArgument(type_of(element, rank, dims), ID(id));
     bound_values[bound] = value;
-    bound_data[bound] = data;
+    bound_data[bound++] = data;
   }
-  ++bound;
   return value;
 }
 
@@ -104,9 +110,11 @@ static odla_status put_value(odla_value value, odla_context context) {
   return status;
 }
 
-static odla_context run(odla_values outputs) {
+static odla_context run(void) {
   odla_context context = NULL;
-  odla_status status = odla_SetValuesAsOutput(outputs);
+  odla_status status = ODLA_SUCCESS;
+  for (int number = 0; number < pending_count && status == ODLA_SUCCESS; ++number)
+    status = odla_SetValuesAsOutput(pending[number].outputs);
   if (status == ODLA_SUCCESS) status = odla_CreateContext(&context);
   for (int number = 0; number < bound && status == ODLA_SUCCESS; ++number)
     status = odla_BindToArgument(bound_values[number], bound_data[number], context);
@@ -118,19 +126,35 @@ static odla_context run(odla_values outputs) {
   return context;
 }
 
-static void finish_values(int number, odla_values outputs) {
+/** Runs the pending cases and writes their results. */
+static void flush_cases(void) {
   odla_context context = NULL;
-  put_int(number);
-  int done = outputs.size != 0 && (eager || (context = run(outputs)) != NULL);
-  if (!done) {
-    fprintf(stderr, "case %d: %s\n", number, odla_GetLastErrorText());
+  if (!eager && pending_count != 0 && (context = run()) == NULL) {
+    fprintf(stderr, "cases up to %d: %s\n", pending[pending_count - 1].number, odla_GetLastErrorText());
     ++failures;
   }
-  put_int(done ? (odla_int64)outputs.size : 0);
-  for (size_t each = 0; done && each < outputs.size; ++each)
-    if (put_value(outputs.values[each], context) != ODLA_SUCCESS) ++failures;
+  for (int place = 0; place < pending_count && (eager || context != NULL); ++place) {
+    const odla_values outputs = pending[place].outputs;
+    put_int(pending[place].number);
+    put_int((odla_int64)outputs.size);
+    for (size_t each = 0; each < outputs.size; ++each)
+      if (put_value(outputs.values[each], context) != ODLA_SUCCESS) ++failures;
+  }
   if (computation != NULL && odla_DestroyComputation(computation) != ODLA_SUCCESS) ++failures;
   if (context != NULL && odla_DestroyContext(context) != ODLA_SUCCESS) ++failures;
+  computation = NULL;
+  bound = pending_count = 0;
+}
+
+static void finish_values(int number, odla_values outputs) {
+  if (outputs.size == 0) {
+    fprintf(stderr, "case %d: %s\n", number, odla_GetLastErrorText());
+    ++failures;
+    return;
+  }
+  pending[pending_count].number = number;
+  pending[pending_count++].outputs = outputs;
+  if (eager || pending_count == CASES_AT_ONCE) flush_cases();
 }
 
 static void finish_value(int number, odla_value output) {
@@ -184,6 +208,7 @@ int main(int count, char** arguments) {
   results = fopen(arguments[3], "wb");
   if (results == NULL) return 2;
   run_cases();
+  flush_cases();
   fclose(results);
   free(input_bytes);
   return failures != 0;
