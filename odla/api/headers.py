@@ -15,6 +15,7 @@ from odla.api.table import Api, Enumeration, Function, Item, Macro, Parameter, S
 
 INCLUDE = Path(__file__).parents[1] / "include"
 UMBRELLA = "ODLA/odla.h"
+OPERATORS = "ODLA/odla_ops.h"
 _WIDTH = 100
 _LICENCE = """\
 /* {header}: part of HALO's implementation of the ODLA 0.5 interface.
@@ -70,8 +71,10 @@ def header_texts() -> dict[str, str]:
     for api in (standard(), extensions()):
         for header in api.headers:
             found[header] = _Header(api, header, documentation).text()
-    includes = "".join(f"#include <{header}>\n" for header in standard().headers)
-    found[UMBRELLA] = _wrapped(UMBRELLA, documentation["headers"][UMBRELLA], includes, linkage=False)
+    operators = [header for header in standard().headers if header.startswith("ODLA/ops/")]
+    for header, contents in ((UMBRELLA, standard().headers), (OPERATORS, operators)):
+        includes = "".join(f"#include <{each}>\n" for each in contents)
+        found[header] = _wrapped(header, documentation["headers"][header], includes, linkage=False)
     return found
 
 

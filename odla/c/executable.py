@@ -44,12 +44,15 @@ class Executable(Handled, Source):
         self.destroyed = False
 
     @staticmethod
-    def of(computation: Computation, target: Target) -> Executable:
-        """A computation compiled; with open dimensions for its defaults, and again where runs differ."""
+    def of(computation: Computation, target: Target, *, compiled: bool = True) -> Executable:
+        """A computation compiled (or when it is first run); with open dimensions for its defaults, and again where runs
+        differ.
+        """
         dims = computation.default_dims()
         made = Executable(computation.snapshot(), target, list(computation.arguments), list(computation.outputs), dims)
         made._bounds = computation
-        made.program()
+        if compiled:
+            made.program()
         return made
 
     @staticmethod

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import odla
 import odla.c as odla_c
 from halo_py.errors import HaloError, UsageError
 from odla.api.table import extensions, standard
@@ -197,3 +198,22 @@ def test_devices_logs_tasks_memory_and_locations(tmp_path: Path) -> None:
     odla_c.odla_CopyMemory(back, address, 24, odla_c.ODLA_MEMCPY_H2H)
     odla_c.odla_FreeHostMemory(address)
     np.testing.assert_array_equal(back, [0, 1, 2])
+
+
+def test_a_model_file_is_loaded_as_an_executable() -> None:
+    path = Path(__file__).parents[2] / "examples" / "digits.onnx"
+    executable = odla_c.odla_LoadExecutable(str(path), None)
+    context = odla_c.odla_CreateContext()
+    image = odla_c.odla_GetArgFromExecutableByIdx(executable, 0)
+    scores = odla_c.odla_GetOutputFromExecutableByIdx(executable, 0)
+    for batch in (3, 2):
+        data = np.random.default_rng(batch).normal(size=(batch, 1, 8, 8)).astype(np.float32)
+        expected = next(iter(odla.execute(path, [data]).values()))
+        odla_c.odla_SetRuntimeValueType(context, image, (odla_c.ODLA_FLOAT32, data.shape))
+        out = np.zeros(expected.shape, np.float32)
+        odla_c.odla_BindToArgument(image, data, context)
+        odla_c.odla_BindToOutput(scores, out, context)
+        odla_c.odla_LaunchExecutable(executable, context)
+        np.testing.assert_allclose(out, expected, rtol=1e-5)
+        assert odla_c.odla_GetRuntimeNumOfOutputs(context) == 1
+        assert odla_c.odla_GetRuntimeValueType(context, scores) == (odla_c.ODLA_FLOAT32, expected.shape)

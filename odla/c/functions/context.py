@@ -109,7 +109,7 @@ def _sources(context: Context) -> list[Computation | Executable]:
 
 @implements("odla_SetRuntimeShape")
 def set_runtime_shape(context: Context, value: Value, value_shape: tuple[int, ...] | None) -> None:
-    """The shape of an argument in this context."""
+    """The shape of an argument in this context; of an output it is a statement that the run decides about."""
     if value_shape is None or any(dim < 0 for dim in value_shape):
         raise UsageError(f"the shape for {value.label} is unknown")
     _set_type(context, value, TensorType(value.type.dtype, value_shape))
@@ -126,11 +126,19 @@ def set_runtime_type(context: Context, value: Value, value_type: ValueType) -> N
 
 
 def _set_type(context: Context, value: Value, type: TensorType) -> None:
+    if _is_output(value):
+        return
     if value.role is not Role.ARGUMENT:
         raise UsageError(f"{value.label} is no argument: its shape follows from the arguments'")
     matched_dims(value.type, type.shape or ())
     context.types[value.key] = type
     context.changed()
+
+
+def _is_output(value: Value) -> bool:
+    """Whether a value is an output and no argument: existing clients state the shapes of outputs too."""
+    computation = None if value.scope is None else value.scope.computation
+    return value.role is not Role.ARGUMENT and computation is not None and value in computation.outputs
 
 
 @implements("odla_GetRuntimeShape")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from halo_py.errors import UsageError
+from halo_py.frontend import HEAD_BYTES
 from odla.c import location as places
 from odla.c import state
 from odla.c.computation import Computation
+from odla.c.computation_file import load_computation
 from odla.c.constants import ConstantsArray
 from odla.c.context import Context
 from odla.c.decode import Location, Out
@@ -16,7 +18,9 @@ from odla.c.dispatch import implements
 from odla.c.executable import Executable
 from odla.c.functions.computation import set_indexed
 from odla.c.launch import launch, launch_async
+from odla.driver import drivers
 from odla.execution import load as load_compiled
+from odla.handles import Executable as Compiled
 
 
 @implements("odla_CompileComputation")
@@ -28,13 +32,25 @@ def compile_computation(computation: Computation, device: Device | None, executa
 
 @implements("odla_LoadExecutable")
 def load_executable(location: Location, device: Device | None, executable: Out) -> None:
-    """An executable that was stored; it runs on the device it was compiled for."""
+    """An executable that was stored, for the device it was compiled for; or a model, which is compiled when it runs."""
     executable.set(None)
     with places.readable(location) as path:
-        compiled = load_compiled(path)
+        compiled = _saved(path)
+        if compiled is None:
+            computation = load_computation(path)
+            computation.drop_handle()
+            executable.set(Executable.of(computation, target_of(device, computation.items), compiled=False))
+            return
     if device is not None and device.target.device != compiled.device:
         raise UsageError(f"the executable was compiled for {compiled.device!r}, not for {device.target.device!r}")
     executable.set(Executable.loaded(compiled))
+
+
+def _saved(path: Path) -> Compiled | None:
+    """A stored executable; None if the file is something else. Raises ExecutableError."""
+    with path.open("rb") as stream:
+        head = stream.read(HEAD_BYTES)
+    return load_compiled(path) if any(driver.reads(path, head) for driver in drivers()) else None
 
 
 @implements("odla_StoreExecutable")

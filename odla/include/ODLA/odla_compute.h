@@ -211,7 +211,7 @@ extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_SetInputValueInfo(
 /**
  * Actual shape of an argument for this context.
  *
- * For arguments only; the shapes of other values follow.
+ * For arguments; the shapes of other values follow. What is said of an output changes nothing.
  */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_SetRuntimeShape(
     odla_context context, odla_value value, odla_value_shape value_shape);
@@ -244,7 +244,8 @@ extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_DestroyConstantsArray(
  * Load compiled executable from path/memory/URI.
  *
  * The executable runs on the device it was compiled for; naming another device is
- * ODLA_INVALID_PARAM.
+ * ODLA_INVALID_PARAM. A model of any format that HALO reads, or a stored computation, is compiled
+ * for the device; open dimensions get their sizes from odla_SetRuntimeValueType.
  */
 extern ODLA_API_EXPORT odla_status ODLA_API_CALL odla_LoadExecutable(
     odla_resource_location location, odla_device device, odla_executable* executable);
