@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from halo_py.bsp.emission import Operand
 from halo_py.bsp.facts import TemplateFacts
 from halo_py.bsp.forms import FormCache
 from halo_py.bsp.memory import memory_account
@@ -26,7 +27,7 @@ from halo_py.bsp.program import (
     Template,
 )
 from halo_py.bsp.schedule import supersteps
-from halo_py.bsp.template import Operand, TemplateBuilder
+from halo_py.bsp.template import TemplateBuilder
 from halo_py.errors import InternalError
 from halo_py.ir.space import Refusal, TileForm, View
 from halo_py.tiling.mapping import TileMapping

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from halo_py.bsp.charge import Charged, Priced
+from halo_py.bsp.charge import Charged
+from halo_py.bsp.emission import Emission, Operand
 from halo_py.bsp.facts import TemplateFacts
 from halo_py.bsp.fold import tile_bytes
-from halo_py.bsp.liveness import Lifetimes
 from halo_py.bsp.loop_access import is_indexed, serial_steps_of, swept, without_partial_slices, written_in
 from halo_py.bsp.program import (
     CombineGroup,
@@ -28,7 +28,6 @@ from halo_py.bsp.program import (
 )
 from halo_py.ir.space import Kernel, KernelCall, Repeat, TileForm, View
 from halo_py.ir.work import PartialsWork
-from halo_py.targets import NOMINAL
 from halo_py.tiling.mapping import TileMapping
 
 if TYPE_CHECKING:
@@ -40,31 +39,6 @@ BodyStep = Exchange | Compute | Rename
 
 CARRY_ATTEMPTS = 3
 """How often a loop body is lowered again to make a carried value arrive where it started."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Operand:
-    """An op's operand as its template sees it.
-
-    home: where it lies; None if it may be put where its first reader wants it. same_as: number of the first operand
-    that is the same value.
-    """
-
-    home: TileMapping | None
-    same_as: int
-
-
-@dataclass(slots=True)
-class _Emitted:
-    """What has been lowered so far; copied before a loop body is tried, to be able to start over."""
-
-    calls: list[Kernel] = field(default_factory=list[Kernel])
-    homes: dict[int, TileMapping] = field(default_factory=dict[int, TileMapping])
-    priced: list[Priced] = field(default_factory=list[Priced])
-    lifetimes: Lifetimes = field(default_factory=Lifetimes)
-
-    def copy(self) -> _Emitted:
-        return _Emitted(list(self.calls), dict(self.homes), list(self.priced), self.lifetimes.copy())
 
 
 @dataclass(slots=True)
@@ -100,25 +74,8 @@ class TemplateBuilder:
         self.replay = replay
         self.taken: list[tuple[int, Decision]] = []
         """Every decision with its kernel, loop bodies that were given up included; they replay in this order."""
-        self.emitted = _Emitted()
-        self.view_source: dict[int, int] = {}
-        self.input_homes: dict[int, TileMapping] = {}
-        self.twins: dict[int, list[int]] = {}
-        self.serial_steps: dict[Move, int] = {}
-        """In how many serial pieces a move's bytes arrive, so that a tile has room for one piece at a time."""
-        self._bind_operands()
-
-    def _bind_operands(self) -> None:
-        first: dict[int, int] = {}
-        for local, operand in zip(self.form.inputs, self.operands, strict=True):
-            if local is None or operand is None:
-                continue
-            leader = first.setdefault(operand.same_as, local)
-            self.twins.setdefault(leader, []).append(local)
-            self.twins[local] = self.twins[leader]
-            if operand.home is not None:
-                self.emitted.homes[local] = operand.home
-                self.input_homes[local] = operand.home
+        self.emitted = Emission(form, pricing)
+        self.emitted.bind(operands)
 
     def build(self) -> tuple[Template, TemplateFacts]:
         """The template and its per-tile facts.
@@ -127,7 +84,7 @@ class TemplateBuilder:
         is a result too). The body is not kept (unless this is a replay): it is made again when somebody runs it.
         """
         body = self.body()
-        roots = {local: self._root(local) for local in self.form.outputs}
+        roots = {local: self.emitted.root(local) for local in self.form.outputs}
         charged = Charged(self.name, body, self.emitted.priced, self.emitted.lifetimes, roots, self.pricing)
         facts = charged.facts()
         taken = tuple(self.taken)
@@ -151,46 +108,19 @@ class TemplateBuilder:
             else:
                 steps.extend(self._step(step, None))
         for local in self.form.outputs:
-            if self._home(local) is None:
-                self._place(local, self.pricing.linear(self.form.values[local]))
+            if self.emitted.home(local) is None:
+                self.emitted.place(local, self.pricing.linear(self.form.values[local]))
         homes = tuple(
-            self.input_homes.get(local, self.emitted.homes.get(local)) for local in range(len(self.form.values))
+            self.emitted.input_homes.get(local, self.emitted.homes.get(local)) for local in range(len(self.form.values))
         )
         return TemplateBody(self.form, tuple(self.emitted.calls), homes, tuple(steps))
-
-    # homes ------------------------------------------------------------------------------------------------------
-
-    def _home(self, local: int) -> TileMapping | None:
-        return self.emitted.homes.get(local)
-
-    def _place(self, local: int, home: TileMapping) -> TileMapping:
-        """Puts an operand that has no home (or the value it is a view of) at `home`; answers its own home."""
-        root, chain = local, [local]
-        while root in self.view_source:
-            root = self.view_source[root]
-            chain.append(root)
-        for number in (*self.twins.get(root, [root]), *chain):
-            shape = self.form.values[number].static_shape
-            self.emitted.homes[number] = home.viewed(shape) or home
-        for number in self.twins.get(root, [root]):
-            self.input_homes[number] = self.emitted.homes[number]
-        return self.emitted.homes[local]
 
     # steps ------------------------------------------------------------------------------------------------------
 
     def _step(self, step: KernelCall | View, loop: _LoopScope | None) -> list[BodyStep]:
         if isinstance(step, View):
-            return self._view(step)
+            return [self.emitted.view(step)]
         return self._kernel(step, loop)
-
-    def _view(self, step: View) -> list[BodyStep]:
-        self.view_source[step.result] = step.source
-        home = self._home(step.source)
-        if home is not None:
-            shape = self.form.values[step.result].static_shape
-            self.emitted.homes[step.result] = home.viewed(shape) or home
-        self.emitted.lifetimes.alias(step.result, step.source)
-        return [Rename(step.source, step.result)]
 
     def _kernel(self, call: KernelCall, loop: _LoopScope | None) -> list[BodyStep]:
         kernel = without_partial_slices(call.kernel)
@@ -201,7 +131,7 @@ class TemplateBuilder:
         steps: list[BodyStep] = []
         moves = self._fetches(kernel, number, call, placement, loop)
         if moves:
-            steps.append(self._exchange(moves))
+            steps.append(self.emitted.exchange(moves))
         steps.append(self._vertices(kernel, number, call, placement))
         if placement.depth > 1:
             steps.extend(self._combine(kernel, number, call, placement))
@@ -212,8 +142,8 @@ class TemplateBuilder:
     def _placement(
         self, kernel: Kernel, number: int, call: KernelCall, loop: _LoopScope | None
     ) -> tuple[Placement, Decision]:
-        homes = tuple(self._home(local) for local in call.inputs)
-        follow = None if call.follows is None else self._home(call.follows)
+        homes = tuple(self.emitted.home(local) for local in call.inputs)
+        follow = None if call.follows is None else self.emitted.home(call.follows)
         if self.replay:
             decision = self.replay[len(self.taken)]
             return self.pricing.decided(kernel, decision, homes, follow), decision
@@ -232,18 +162,20 @@ class TemplateBuilder:
     ) -> list[tuple[Move, MovePrice]]:
         """Moves that bring a kernel's operands; those a loop needs only once are left with the loop instead."""
         moves: list[tuple[Move, MovePrice]] = []
-        serial = self.serial_steps
+        serial = self.emitted.serial_steps
         for operand, (local, need) in enumerate(zip(call.inputs, placement.reads, strict=True)):
             access = kernel.reads[operand]
             indexed = is_indexed(kernel, access)
             all_through = swept(need, kernel, access, loop.count) if loop and indexed else need
-            home = self._home(local)
+            home = self.emitted.home(local)
             if home is None:
-                home = self._place(local, self.pricing.free_home(all_through, self.form.values[local].dtype.bits))
+                home = self.emitted.place(
+                    local, self.pricing.free_home(all_through, self.form.values[local].dtype.bits)
+                )
             self.emitted.lifetimes.read(local)
             once = loop is not None and local not in loop.written
             wanted = all_through if once else need
-            found = self._move(local, home, wanted, (number, operand), indexed=indexed and not once)
+            found = self.emitted.move(local, home, wanted, (number, operand), indexed=indexed and not once)
             if found is None:
                 continue
             serial[found[0]] = serial_steps_of(placement.split, access)
@@ -252,57 +184,6 @@ class TemplateBuilder:
             else:
                 moves.append(found)
         return moves
-
-    def _move(
-        self, local: int, home: TileMapping, need: TileMapping, slot: tuple[int, int], *, indexed: bool = False
-    ) -> tuple[Move, MovePrice] | None:
-        """The move that brings `need` from `home`; None if every tile holds what it needs in the view it needs."""
-        view = home.viewed(need.shape)
-        if view is not None and view.same_as(need):
-            return None
-        lying = home if view is None else view
-        price = self.pricing.price(lying, need, self.form.values[local].dtype.bits, 1)
-        if view is not None and price.total_bytes == 0 and not indexed:
-            return None
-        return self._priced_move(local, lying, need, slot, price, indexed=indexed), price
-
-    def _priced_move(
-        self,
-        local: int,
-        home: TileMapping,
-        need: TileMapping,
-        slot: tuple[int, int],
-        price: MovePrice,
-        *,
-        depth: int = 1,
-        indexed: bool = False,
-    ) -> Move:
-        return Move(
-            local,
-            home,
-            need,
-            slot,
-            received_bytes=price.received_bytes,
-            sent_bytes=price.sent_bytes,
-            fragments=price.fragments,
-            total_bytes=price.total_bytes,
-            paired=price.paired,
-            depth=depth,
-            indexed=indexed,
-        )
-
-    def _exchange(self, moves: list[tuple[Move, MovePrice]], *, until_end_of_loop: bool = False) -> Exchange:
-        prices = tuple(price for _move, price in moves)
-        made = Exchange(tuple(move for move, _price in moves), self.pricing.exchange_cycles(prices))
-        lifetimes = self.emitted.lifetimes
-        lifetimes.tick()
-        for move, _price in moves:
-            if move.depth == 1:
-                bits = self.form.values[move.value].dtype.bits
-                copy = tile_bytes(move.need, bits, self.pricing.tiles) // self.serial_steps.get(move, 1)
-                lifetimes.temporary(copy, phases=1, until_end_of_loop=until_end_of_loop)
-        self.emitted.priced.append((made, prices))
-        return made
 
     def _vertices(self, kernel: Kernel, number: int, call: KernelCall, placement: Placement) -> Compute:
         self.emitted.lifetimes.tick()
@@ -317,14 +198,7 @@ class TemplateBuilder:
             call.outputs,
             partial=placement.depth > 1,
         )
-        return self._compute(group)
-
-    def _compute(self, group: VertexGroup | CombineGroup) -> Compute:
-        cycles = group.class_cycles.max(axis=0, initial=0.0)
-        busy = float(np.dot(group.class_counts, group.class_cycles[:, NOMINAL]))
-        made = Compute((group,), cycles, busy)
-        self.emitted.priced.append((made, ()))
-        return made
+        return self.emitted.compute(group)
 
     def _combine(self, kernel: Kernel, number: int, call: KernelCall, placement: Placement) -> list[BodyStep]:
         """Partial sums travel to the tiles that held them, each adding up its own part of the result."""
@@ -337,17 +211,17 @@ class TemplateBuilder:
         for index, (local, home, result) in enumerate(written):
             price = self.pricing.price(home, result, bits, placement.depth)
             slot = (number, len(kernel.reads) + index)
-            moves.append((self._priced_move(local, home, result, slot, price, depth=placement.depth), price))
+            moves.append((self.emitted.priced_move(local, home, result, slot, price, depth=placement.depth), price))
             results.append(result)
             lifetimes.temporary(tile_bytes(home, bits, self.pricing.tiles), phases=1)
-        steps: list[BodyStep] = [self._exchange(moves)]
+        steps: list[BodyStep] = [self.emitted.exchange(moves)]
         for result in results:
             received = tile_bytes(result, bits, self.pricing.tiles) * placement.depth
             lifetimes.temporary(received, phases=1)
         lifetimes.tick()
         for local, result in zip(call.outputs, results, strict=True):
-            steps.append(self._compute(self._combine_group(kernel, number, local, result, placement.depth)))
-            self._settle(local, result)
+            steps.append(self.emitted.compute(self._combine_group(kernel, number, local, result, placement.depth)))
+            self.emitted.settle(local, result)
         return steps
 
     def _combine_group(self, kernel: Kernel, number: int, local: int, result: TileMapping, depth: int) -> CombineGroup:
@@ -372,15 +246,7 @@ class TemplateBuilder:
     ) -> None:
         for local, home, access in zip(call.outputs, writes, kernel.writes, strict=True):
             indexed = loop is not None and is_indexed(kernel, access)
-            self._settle(local, swept(home, kernel, access, loop.count) if loop and indexed else home)
-
-    def _settle(self, local: int, home: TileMapping) -> None:
-        """A kernel has written `local`, in the kernel's view of it: its home, in its own view where that is exact."""
-        shape = self.form.values[local].static_shape
-        exact = home.viewed(shape) or home
-        self.emitted.homes[local] = exact
-        bits = self.form.values[local].dtype.bits
-        self.emitted.lifetimes.write(local, tile_bytes(exact, bits, self.pricing.tiles))
+            self.emitted.settle(local, swept(home, kernel, access, loop.count) if loop and indexed else home)
 
     # loops ------------------------------------------------------------------------------------------------------
 
@@ -394,15 +260,15 @@ class TemplateBuilder:
             self.emitted = before.copy()
             last = attempt == CARRY_ATTEMPTS - 1
             lowered = self._loop(step, written, starts, close=last)
-            ends = {current: self._home(following) for following, current in step.carried}
+            ends = {current: self.emitted.home(following) for following, current in step.carried}
             settled = all(_lies_same(self._started(before, current, starts), home) for current, home in ends.items())
             if settled or last:
                 break
             starts = {current: home for current, home in ends.items() if home is not None}
         return lowered
 
-    def _started(self, before: _Emitted, current: int, starts: dict[int, TileMapping]) -> TileMapping | None:
-        return starts.get(current) or before.homes.get(current) or self.input_homes.get(current)
+    def _started(self, before: Emission, current: int, starts: dict[int, TileMapping]) -> TileMapping | None:
+        return starts.get(current) or before.homes.get(current) or self.emitted.input_homes.get(current)
 
     def _loop(
         self, step: Repeat, written: frozenset[int], starts: dict[int, TileMapping], *, close: bool
@@ -414,10 +280,10 @@ class TemplateBuilder:
             start = starts.get(current)
             if start is None:
                 continue
-            home = self._home(current)
+            home = self.emitted.home(current)
             if home is None:
-                self._place(current, start)
-            elif found := self._move(current, home, start, (-1, index)):
+                self.emitted.place(current, start)
+            elif found := self.emitted.move(current, home, start, (-1, index)):
                 entering.append(found)
             self.emitted.homes[current] = start
         lifetimes.enter_loop()
@@ -432,7 +298,7 @@ class TemplateBuilder:
             lifetimes.read(current)
         once = [*entering, *scope.fetches]
         if once:
-            steps.append(self._exchange(once, until_end_of_loop=True))
+            steps.append(self.emitted.exchange(once, until_end_of_loop=True))
         lifetimes.leave_loop()
         return [*steps, Loop(step.count, tuple(body), step.carried)]
 
@@ -440,20 +306,13 @@ class TemplateBuilder:
         """Brings carried values that did not end up where they started back there."""
         moves: list[tuple[Move, MovePrice]] = []
         for index, (following, current) in enumerate(step.carried):
-            home, start = self._home(following), starts.get(current) or self._home(current)
+            home, start = self.emitted.home(following), starts.get(current) or self.emitted.home(current)
             if home is None or start is None:
                 continue
-            if found := self._move(following, home, start, (-1, index)):
+            if found := self.emitted.move(following, home, start, (-1, index)):
                 moves.append(found)
                 self.emitted.homes[following] = start
-        return [self._exchange(moves)] if moves else []
-
-    # results ----------------------------------------------------------------------------------------------------
-
-    def _root(self, local: int) -> int:
-        while local in self.view_source:
-            local = self.view_source[local]
-        return local
+        return [self.emitted.exchange(moves)] if moves else []
 
 
 def _lies_same(left: TileMapping | None, right: TileMapping | None) -> bool:
