@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from halo_py.errors import HaloError
-from halo_py.frontend import ImportOptions
 from odla.build_library import build_library
 from tests.models.agreement import Agreement
 from tests.models.catalogue import ModelCase, all_models
@@ -50,7 +49,7 @@ def _timed(work: Callable[[], Answer]) -> tuple[float, Answer]:
 
 
 def _outcomes(case: ModelCase, devices: Sequence[str], language: Language, library: Path) -> list[str]:
-    options = ImportOptions(shapes=dict(case.shapes), values=dict(case.values))
+    options = {"shapes": dict(case.shapes), "values": dict(case.values)}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
@@ -109,7 +108,7 @@ def _print_memory(cases: Sequence[ModelCase], language: Language, folder: Path) 
 
 def _written(case: ModelCase, language: Language, folder: Path) -> float:
     """Seconds."""
-    options = ImportOptions(shapes=dict(case.shapes), values=dict(case.values))
+    options = {"shapes": dict(case.shapes), "values": dict(case.values)}
     return _timed(lambda: write_emitted(case.path(), options, language, folder))[0]
 
 

@@ -26,6 +26,12 @@ _RESERVED = frozenset(
 _PREFIXES = re.compile(r"\d|ODLA_|odla_|_")
 """What an identifier of ours must not begin with."""
 
+_MACROS = re.compile(
+    r"NAN|INFINITY|EOF|BUFSIZ|I|complex|imaginary|i386"
+    r"|(HUGE_VAL|M_|MATH_|FP_|U?INT\w*_|SIZE_|PTRDIFF_|SEEK_|L_|TMP_|FILENAME_|FOPEN_|WCHAR_|WINT_|SIG_|RAND_|EXIT_)\w*"
+)
+"""Names that C's own headers define as macros, or may."""
+
 
 @dataclass(slots=True)
 class Names:
@@ -43,7 +49,7 @@ class Names:
     def fresh(self, text: str) -> str:
         """An identifier like this text."""
         base = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_") or "value"
-        if base in _RESERVED or _PREFIXES.match(base):
+        if base in _RESERVED or _PREFIXES.match(base) or _MACROS.fullmatch(base):
             base = f"v_{base}"
         name, number = base, 1
         while name in self.taken:

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from halo_py.frontend import ImportOptions, load_model
-from halo_py.passes.pipelines import pipeline
+from halo_py.cli.emit import calls_of
 from odla.calls.emit import dtype_of, shape_of
-from odla.calls.lower import lower
 from odla.source import SUFFIX, Language, SourceWriter
 from tests.odla_c.programs import COMPILERS, INCLUDE, STRICT, run_program
 
@@ -41,9 +39,9 @@ class Emitted:
         return tuple(value.name for value in self.calls.inputs)
 
 
-def write_emitted(model: Path, options: ImportOptions, language: Language, folder: Path) -> Emitted:
+def write_emitted(model: Path, options: dict[str, Any], language: Language, folder: Path) -> Emitted:
     """Write the model's program as `--emit` does. Raises UnsupportedError."""
-    calls = lower(pipeline("cpu").run(load_model(model, options)), custom=True)
+    calls = calls_of(model, options)
     writer = SourceWriter(calls, model.stem, language)
     writer.write(folder)
     return Emitted(writer.name, language, calls)
@@ -61,7 +59,7 @@ def compile_emitted(emitted: Emitted, folder: Path, library: Path) -> Path:
 
 
 def build_emitted(
-    model: Path, options: ImportOptions, language: Language, folder: Path, library: Path
+    model: Path, options: dict[str, Any], language: Language, folder: Path, library: Path
 ) -> tuple[Path, tuple[str, ...]]:
     """The model's driver as a program, and the names of its inputs. Raises UnsupportedError."""
     emitted = write_emitted(model, options, language, folder)

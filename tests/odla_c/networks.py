@@ -43,7 +43,7 @@ def _network(
     results = [helper.make_tensor_value_info(key, _TYPES[dtype], None) for key, dtype in outputs.items()]
     weights = [numpy_helper.from_array(array, key) for key, array in constants.items()]
     graph = helper.make_graph(nodes, name, infos, results, weights)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)])
     model.ir_version = 8
     return Network(model, inputs)
 
@@ -193,8 +193,16 @@ def typed() -> Network:
         helper.make_node("Identity", ["a.b"], ["same"]),
         helper.make_node("Identity", ["out"], ["again"]),
         helper.make_node("Identity", ["k"], ["constant"]),
+        helper.make_node("Neg", ["int"], ["NAN"]),
     ]
-    outputs = {"out": "float16", "not": "bool", "same": "uint8", "again": "float16", "constant": "int32"}
+    outputs = {
+        "NAN": "int64",
+        "out": "float16",
+        "not": "bool",
+        "same": "uint8",
+        "again": "float16",
+        "constant": "int32",
+    }
     return _network("typed", nodes, inputs, outputs, {"k": np.asarray([1, 2], np.int32)})
 
 
@@ -213,4 +221,20 @@ def attending() -> Network:
     return _network("attending", nodes, inputs, outputs, constants)
 
 
-NETWORKS: tuple[Callable[[], Network], ...] = (recurrent, quantised, control, padded, typed, attending)
+def forest() -> Network:
+    """Decision trees, whose tables are operands of a call by name, before a softmax."""
+    inputs = {"x": _seeded(4, 3)}
+    trees = helper.make_node(
+        "TreeEnsembleRegressor", ["x"], ["sums"], domain="ai.onnx.ml", n_targets=2, aggregate_function="AVERAGE",
+        nodes_treeids=[0, 0, 0, 1, 1, 1], nodes_nodeids=[0, 1, 2, 0, 1, 2], nodes_featureids=[1, 0, 0, 2, 0, 0],
+        nodes_modes=["BRANCH_LEQ", "LEAF", "LEAF", "BRANCH_GT", "LEAF", "LEAF"],
+        nodes_values=[0.1, 0.0, 0.0, -0.2, 0.0, 0.0], nodes_truenodeids=[1, 0, 0, 1, 0, 0],
+        nodes_falsenodeids=[2, 0, 0, 2, 0, 0], nodes_hitrates=[1.0] * 6,
+        nodes_missing_value_tracks_true=[0] * 6, target_treeids=[0, 0, 1, 1], target_nodeids=[1, 2, 1, 2],
+        target_ids=[0, 1, 1, 0], target_weights=[0.5, -1.5, 2.5, 0.75],
+    )  # fmt: skip
+    nodes = [trees, helper.make_node("Softmax", ["sums"], ["shares"])]
+    return _network("forest", nodes, inputs, {"shares": "float32"}, {})
+
+
+NETWORKS: tuple[Callable[[], Network], ...] = (recurrent, quantised, control, padded, typed, attending, forest)

@@ -10,7 +10,6 @@ import pytest
 from onnx import TensorProto, helper
 
 from halo_py.errors import UnsupportedError
-from halo_py.frontend import ImportOptions
 from tests.cli.command import run
 from tests.models.catalogue import ModelCase, all_models
 from tests.models.onnx_runtime import Judge
@@ -31,7 +30,7 @@ def test_the_example_in_both_languages_on_both_devices(
     image = np.random.default_rng(0).normal(size=(1, 1, 8, 8)).astype(np.float32)
     expected = Judge(DIGITS).run({"image": image})
 
-    program, names = build_emitted(DIGITS, ImportOptions(batch_size=1), language, tmp_path, library)
+    program, names = build_emitted(DIGITS, {"batch_size": 1}, language, tmp_path, library)
 
     assert run_emitted(program, names, {"image": image}, list(expected.values()), device) == "equal"
     wrong = [np.asarray(array) + 1 for array in expected.values()]
@@ -45,7 +44,7 @@ def test_the_example_in_both_languages_on_both_devices(
 def test_real_models_give_the_values_of_onnx_runtime(case: ModelCase, tmp_path: Path, library: Path) -> None:
     inputs = case.inputs()
     expected = list(Judge(case.path()).run(inputs).values())
-    options = ImportOptions(shapes=dict(case.shapes), values=dict(case.values))
+    options = {"shapes": dict(case.shapes), "values": dict(case.values)}
 
     program, names = build_emitted(case.path(), options, "c++", tmp_path, library)
 
@@ -64,7 +63,7 @@ def test_all_nodes_without_a_form_are_listed(tmp_path: Path, library: Path) -> N
     path.write_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString())
 
     with pytest.raises(UnsupportedError, match="no form as ODLA calls") as caught:
-        build_emitted(path, ImportOptions(), "c", tmp_path, library)
+        build_emitted(path, {}, "c", tmp_path, library)
 
     assert "NonZero" in str(caught.value)
     assert "Unique" in str(caught.value)

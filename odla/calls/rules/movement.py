@@ -12,6 +12,7 @@ from halo_py.ops.choosing import OneHot
 from halo_py.ops.conversion import Cast
 from halo_py.ops.indexing import Gather, GatherElements, GatherND
 from halo_py.ops.movement import DepthToSpace, SpaceToDepth, Transpose
+from halo_py.ops.random import RandomNormal, RandomUniform
 from halo_py.ops.selection import Compress
 from halo_py.ops.shape import ConstantOfShape
 from halo_py.ops.slicing import Concat
@@ -26,8 +27,9 @@ from odla.calls.emit import (
     optional,
     rule,
     shape_of,
+    value_type,
 )
-from odla.calls.model import Dims, Signed, Unsigned
+from odla.calls.model import Dims, Name, Signed, Unsigned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -217,3 +219,17 @@ def compress(emit: Emit, node: Node) -> None:
         axis, x = 0, emit.reshaped(x, (int(np.prod(shape_of(x))),))
     axis %= len(shape_of(x))
     emit.call("odla_Gather", (x, emit.ints(places.tolist()), axis, dims(made)), made)
+
+
+@rule("random_normal", "random_uniform")
+def random(emit: Emit, node: Node) -> None:
+    """Numbers made up; without a seed that is zero."""
+    op, made = node.op, node.outputs[0]
+    match op:
+        case RandomNormal():
+            parameters = (Name("ODLA_RandomNormal"), op.mean, op.scale)
+        case RandomUniform():
+            parameters = (Name("ODLA_RandomUniform"), op.low, op.high)
+        case _:
+            raise NotInOdlaError("no function draws like this")
+    emit.call("odla_Fill", (value_type(made), *parameters, float(op.seed or 0.0)), made)
