@@ -94,7 +94,7 @@ def _path(device: str) -> Path:
     if not path.is_file():
         hint = f"a device is named {PREFIX}/path/to/lib.so"
         raise TargetError(f"device {device!r}: there is no file {path}", hint=hint)
-    return path.resolve()
+    return path.absolute()  # not resolved: a library may find others beside its link
 
 
 def _settings(device: str, options: Options) -> Settings:

@@ -106,10 +106,12 @@ class LibraryProcess:
         theirs.close()
         os.close(life)
         self._channel = ours
+        self._poll = select.poll()
+        self._poll.register(ours, select.POLLIN)
         assert self._process.stdout is not None
         self._reader = threading.Thread(target=_keep_last, args=(self._process.stdout, self._printed), daemon=True)
         self._reader.start()
-        self._end = weakref.finalize(self, _end, self._process, ours, held)
+        self._end = weakref.finalize(self, _end, self._process, ours, held, os.getpid())
 
     @property
     def alive(self) -> bool:
@@ -163,13 +165,16 @@ class LibraryProcess:
             send(self._channel, message, *files)
             self._wait()
             return receive(self._channel)[0]
-        except (EOFError, ConnectionError, BrokenPipeError):
+        except (EOFError, ConnectionError):
             raise self._died(self._ending()) from None
+        except BaseException:
+            self.close()  # interrupted between question and answer: the next answer would be to this question
+            raise
 
     def _wait(self) -> None:
         """Wait for an answer while the calls go on."""
         count, since = -1, time.monotonic()
-        while not select.select([self._channel], [], [], _WATCH_SECONDS)[0]:
+        while not self._poll.poll(_WATCH_SECONDS * 1000):
             now, number = time.monotonic(), read_progress(self._progress.memory)[0]
             if number != count:
                 count, since = number, now
@@ -225,10 +230,13 @@ def _keep_last(stream: IO[bytes], printed: deque[bytes]) -> None:
             printed.append(part)
 
 
-def _end(process: subprocess.Popen[bytes], channel: socket.socket, life: int) -> None:
+def _end(process: subprocess.Popen[bytes], channel: socket.socket, life: int, owner: int) -> None:
     channel.close()
     os.close(life)
+    if os.getpid() != owner:  # a fork of the process that started the library
+        return
     # What the library started is in the same group and goes too.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    with contextlib.suppress(subprocess.TimeoutExpired):  # it may hang in a driver
+        process.wait(_ENDING_SECONDS)

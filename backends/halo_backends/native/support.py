@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from halo_backends.native.calls import GraphCalls, NodeCalls, missing_functions, written
 from halo_backends.native.wire import CallStep
 from halo_py.ir.encode import structural_key
+from odla.api.table import functions as all_functions
 from odla.calls.emit import Emit
 
 if TYPE_CHECKING:
@@ -44,11 +46,19 @@ def refused_at_once(graph: Graph, library: Library) -> dict[Node, str]:
     return refused
 
 
+@functools.cache
+def _operators() -> frozenset[str]:
+    """Functions that a library can be asked about: not those that make values and bodies."""
+    others = ("ODLA/ops/odla_ops_basic.h", "ODLA/ops/odla_ops_control_flow.h")
+    values = ("odla_value", "odla_values")
+    return frozenset(each.name for each in all_functions() if each.result in values and each.header not in others)
+
+
 def denials(library: Library, functions: Sequence[str]) -> dict[str, str]:
     """The functions that the library's odla_QueryOpSupport says are not supported; none if it has no such function."""
     if not library.has(_QUERY):
         return {}
-    asked = [name for name in functions if name in library.exported]
+    asked = [name for name in functions if name in library.exported and name in _operators()]
     steps = [
         CallStep(
             _QUERY,

@@ -69,7 +69,7 @@ def command(
     from halo_backends.native.library import Settings
     from halo_py.cli.output import output_json, stdout_console
 
-    bench = Bench(library.resolve(), Settings(seconds), tolerance)
+    bench = Bench(library.absolute(), Settings(seconds), tolerance)
     try:
         words = tuple(word for word in only.split(",") if word)
         document = examine(bench, str(library), words, samples)

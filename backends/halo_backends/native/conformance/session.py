@@ -70,6 +70,7 @@ class Session:
         """Functions that did what was asked, and how often."""
         self._memory = SharedMemory(_BYTES)
         self._arena = library.process.share(self._memory, private=False)
+        library.device()
         self.put("x", X)
         self.put("c", C)
 
@@ -190,7 +191,7 @@ class Session:
         """Bind x and y by the functions there are."""
         self.clear("y")
         for role, name, slot in (("Argument", "x", small.x), ("Output", "y", small.y)):
-            if self.has(f"odla_BindTo{role}ById"):
+            if self.library.ways.by_id and self.has(f"odla_BindTo{role}ById"):
                 self.call(f"odla_BindTo{role}ById", {"text": name}, self.at(name), {"v": context})
             else:
                 self.call(f"odla_BindTo{role}", {"v": slot}, self.at(name), {"v": context})
