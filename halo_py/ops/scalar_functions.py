@@ -60,7 +60,9 @@ def erf(x: Numbers) -> Numbers:
         return np.fromiter(map(math.erf, x.reshape(-1).tolist()), np.float64, x.size).reshape(x.shape)
     clamped: Numbers = np.clip(x, np.float32(-4.0), np.float32(4.0))
     square = clamped * clamped
-    return np.asarray(clamped * _polynomial(square, _ERF_P) / _polynomial(square, _ERF_Q))
+    result = np.asarray(clamped * _polynomial(square, _ERF_P) / _polynomial(square, _ERF_Q))
+    np.copyto(result, np.sign(clamped), where=np.abs(clamped) >= np.float32(4.0))
+    return result
 
 
 def _polynomial(x: Numbers, coefficients: tuple[float, ...]) -> Numbers:

@@ -57,6 +57,8 @@ CASES: dict[str, tuple[Callable[[], Graph], bool]] = {
     "frames": (lambda: _graph("stft", DType.FLOAT32, (1, 20, 1), np.int64(5), None, np.int64(10)), True),
     "dropout": (lambda: _dropout(training=True), True),
     "dropout that does nothing": (lambda: _dropout(training=False), False),
+    "positions in a scalar": (lambda: _graph("non_zero", DType.FLOAT32, ()), True),
+    "positions in a list": (lambda: _graph("non_zero", DType.FLOAT32, (3,)), False),
     "random": (lambda: _graph("random_normal_like", DType.FLOAT32, (4, 4), seed=2.0), True),
 }
 

@@ -104,6 +104,7 @@ CASES = [
     Old("GridSample", 16, GRID, {}, {"mode": "bilinear", "padding_mode": "border"}),
     Old("GridSample", 16, GRID, {}, {"mode": "bicubic", "align_corners": 1}),
     Old("DFT", 17, {"x": random(13, 2, 8, 1)}, {}, {"axis": 1, "onesided": 1}),
+    Old("STFT", 17, {"x": random(13, 2, 30)}, {"step": _i(4)[0], "window": random(19, 8)}),
     Old("Gemm", 7, {"x": random(14, 3, 4), "w": random(15, 4, 2), "c": random(16, 2)}, {}, {"alpha": 0.5}),
     Old("AveragePool", 7, X, {}, {"kernel_shape": [2, 3], "pads": [1, 1, 0, 1], "count_include_pad": 1}),
     Old("MaxPool", 8, X, {}, {"kernel_shape": [2, 2], "strides": [2, 1], "auto_pad": "SAME_UPPER"}),
@@ -143,6 +144,14 @@ def test_upgrades_of_dynamic_shapes(tmp_path: Path) -> None:
     (found,) = evaluate_graph(graph, [x])
     np.testing.assert_allclose(np.asarray(found), judge(model, {"x": x})[0], rtol=1e-5)
     assert str(graph.outputs[0].type) == "float32[n, 3, 4]"
+
+
+def test_the_mask_of_an_old_dropout_is_of_the_datas_type(tmp_path: Path) -> None:
+    node = helper.make_node("Dropout", ["x"], ["y", "mask"])
+    graph = make_graph([node], [tensor_input("x", 2, 3)], [untyped("y"), untyped("mask")])
+    kinds = {opset: load_model(write(make_model(graph, opset), tmp_path)) for opset in (9, 11)}
+    assert [str(value.type) for value in kinds[9].outputs] == ["float32[2, 3]"] * 2
+    assert [str(value.type) for value in kinds[11].outputs] == ["float32[2, 3]", "bool[2, 3]"]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import numpy as np
 
 from halo_py.byte_products import bytes_saturate
 from halo_py.onnx_export import why_not
+from halo_py.ops.attention import Attention
 from halo_py.ops.conv_transpose import ConvTranspose
 from halo_py.ops.dropout import Dropout
 from halo_py.ops.image import Resize
@@ -58,6 +59,10 @@ def _departure(node: Node, constants: Constants) -> str | None:
             return "ONNX Runtime's sums of products of int8 data and a uint8 window saturate on this processor"
         case "conv_transpose":
             return _conv_transpose(node)
+        case "attention" if _has_coarse_softmax(node):
+            return "ONNX Runtime takes no softmax in a type that is coarser than the data's"
+        case "non_zero" if _rank(_operand(node, 0)) in (0, None):
+            return "ONNX Runtime takes a scalar for a list of one element"
         case "mean_variance_normalization":
             return "ONNX Runtime divides by a deviation of zero, to which ONNX adds a small number first"
         case "dft" | "stft" if _dtype(_operand(node, 0)) is not DType.FLOAT64:
@@ -76,6 +81,17 @@ def _operand(node: Node, index: int) -> Value | None:
 
 def _dtype(value: Value | None) -> DType | None:
     return value.type.dtype if value is not None and isinstance(value.type, TensorType) else None
+
+
+def _rank(value: Value | None) -> int | None:
+    shape = value.type.shape if value is not None and isinstance(value.type, TensorType) else None
+    return None if shape is None else len(shape)
+
+
+def _has_coarse_softmax(node: Node) -> bool:
+    assert isinstance(node.op, Attention)
+    precision, dtype = node.op.softmax_precision, _dtype(_operand(node, 0))
+    return precision is not None and dtype is not None and precision.numpy.itemsize < dtype.numpy.itemsize
 
 
 def _trains(node: Node, constants: Constants) -> bool:

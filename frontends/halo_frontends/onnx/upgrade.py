@@ -32,6 +32,9 @@ class Rule:
     rewrite: RuleFunction
 
 
+EVERY_OPSET = 1 << 16
+"""Bound of rules for what exporters write whatever the opset says."""
+
 RULES: dict[str, list[Rule]] = {}
 
 
@@ -267,6 +270,16 @@ def _top_k_operand(draft: Draft, maker: Maker) -> Draft:
     return draft.without("k").reading(draft.value(0), k)
 
 
+@rebuilt_below(10, "Dropout")
+def _dropout_mask(draft: Draft, maker: Maker) -> Upgraded:
+    """The mask was of the data's type."""
+    plain = draft.without("ratio")
+    if len(draft.outputs) < 2 or not draft.outputs[1]:
+        return plain
+    kept, mask = maker.make_several("Dropout", [draft.value(0)], plain, 2)
+    return kept, maker.make("Cast", [mask], plain.without("ratio"), to=draft.dtype(0).onnx_number)
+
+
 @below(12, "Dropout")
 def _dropout_operand(draft: Draft) -> Draft:
     """In inference the ratio has no effect, and the mask is all ones."""
@@ -342,6 +355,15 @@ def _dft_axis(draft: Draft, maker: Maker) -> Draft:
     axis = constant_like(maker, draft, np.asarray(draft.integer("axis", 1), np.int64), "axis")
     length = draft.inputs[1] if draft.has(1) else None
     return draft.without("axis").reading(draft.value(0), length, axis)
+
+
+@rebuilt_below(EVERY_OPSET, "STFT")
+def _stft_signal(draft: Draft, maker: Maker) -> Draft:
+    """PyTorch's exporter leaves out the last dimension of real signals, which is 1."""
+    if draft.rank(0) != 2:
+        return draft
+    parts = maker.make("Unsqueeze", [draft.value(0), _int64(maker, draft, (-1,), "parts")], draft)
+    return draft.reading(parts, *draft.inputs[1:])
 
 
 @below(20, "GridSample")
