@@ -11,7 +11,7 @@ from halo_backends.native.wire import CallStep
 from halo_py.ir.graph import Value
 from halo_py.types import TensorType
 from odla.api.table import functions, standard
-from odla.calls.emit import ELEMENTS, Emit
+from odla.calls.emit import ELEMENTS, MOST_DIMENSIONS, Emit
 from odla.calls.lower import write
 from odla.calls.model import Argument, Attribute, Call, Dims, Name, Names, Signed, Text, Unsigned, ValueType
 
@@ -81,7 +81,9 @@ def why_not(value: Value) -> str | None:
         return "ODLA has tensors only"
     if type.dtype not in ELEMENTS:
         return f"ODLA has no element type {type.dtype.text}"
-    return None if type.is_static else "a shape depends on data"
+    if not type.is_static:
+        return "a shape depends on data"
+    return f"more than {MOST_DIMENSIONS} dimensions" if len(type.static_shape) > MOST_DIMENSIONS else None
 
 
 def calls_of(graph: Graph) -> GraphCalls:

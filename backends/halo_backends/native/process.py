@@ -102,6 +102,7 @@ class LibraryProcess:
             stderr=subprocess.STDOUT,
             pass_fds=files,
             start_new_session=True,
+            env=_environment(),
         )
         theirs.close()
         os.close(life)
@@ -222,6 +223,11 @@ def status_name(number: int) -> str:
 
     (found,) = (each for each in standard().enumerations if each.name == "odla_status")
     return next((f"{number} ({name})" for name, value, _meaning in found.values if value == number), str(number))
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without a default device that is an ODLA library: HALO's own library would load itself without end."""
+    return {name: value for name, value in os.environ.items() if name != "ODLA_DEVICE" or not value.startswith("odla:")}
 
 
 def _keep_last(stream: IO[bytes], printed: deque[bytes]) -> None:
