@@ -195,11 +195,12 @@ class _Parser:
         self._contents = contents
         self._place = Where(str(path))
         self._operands = 0
+        self._table_count = 0
 
     def model(self) -> TfliteModel:
         root = Table.root(self._contents)
         codes = [self._code(table) for table in root.tables(1)]
-        subgraphs = tuple(self._subgraph(table, codes) for table in root.tables(2))
+        subgraphs = tuple(self._subgraph(table, codes) for table in self._tables(root, 2))
         if not subgraphs:
             raise ModelError("is not a TFLite model: it holds no graph", self._place)
         return TfliteModel(
@@ -232,14 +233,22 @@ class _Parser:
             raise ModelError("lists more operands and dimensions than any model has", self._place)
         return tuple(found.tolist())
 
+    def _tables(self, table: Table, slot: int) -> list[Table]:
+        """A vector of tables; each takes at least eight bytes of the file, its entry included."""
+        found = table.tables(slot)
+        self._table_count += len(found)
+        if self._table_count > len(self._contents) // 8:
+            raise ModelError("lists more tables than it holds: they repeat", self._place)
+        return found
+
     def _subgraph(self, table: Table, codes: list[tuple[int, str]]) -> Subgraph:
-        tensors = tuple(self._tensor(entry, number) for number, entry in enumerate(table.tables(0)))
+        tensors = tuple(self._tensor(entry, number) for number, entry in enumerate(self._tables(table, 0)))
         found = Subgraph(
             table.text(4),
             tensors,
             self._numbers(table, 1),
             self._numbers(table, 2),
-            tuple(self._operator(entry, codes) for entry in table.tables(3)),
+            tuple(self._operator(entry, codes) for entry in self._tables(table, 3)),
         )
         for entry in found.operators:
             self._check(entry.inputs, len(tensors), -1)
