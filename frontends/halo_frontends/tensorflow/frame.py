@@ -84,6 +84,11 @@ class Frame:
             self._users = Users.of(self.body)
         return self._users
 
+    def kinds(self) -> set[str]:
+        """The operators of the nodes that were imported here."""
+        nodes = self.body.nodes
+        return {nodes[name].op for name in self.found if name in nodes and name not in self.preset}
+
     def where(self, node: NodeInfo) -> Where:
         """The place of a node in the user's model."""
         return Where(self.model.file, self.prefix + node.name, node.op)

@@ -20,7 +20,7 @@ from halo_frontends.tensorflow.mappings.lists import materialised
 from halo_frontends.tensorflow.nest import Nest
 from halo_frontends.tensorflow.operation import Operation
 from halo_frontends.tensorflow.things import Collected, TensorList, Thing, as_value
-from halo_frontends.tensorflow_ops.bodies import Counter, Generaliser, with_captured
+from halo_frontends.tensorflow_ops.bodies import Counter, Generaliser, count_rounds, with_captured
 from halo_py.errors import ModelError, UnsupportedError
 from halo_py.ir.builder import GraphBuilder
 from halo_py.ir.graph import Graph, Value
@@ -29,8 +29,8 @@ from halo_py.types import DType, TensorType, Type
 Enter = Callable[[Nest, Sequence[Thing]], Frame]
 """A frame of the condition or the body, with these things as its loop variables."""
 
-_MOST_ROUNDS = 10_000
-"""Conditions are followed at most so far to learn how many rounds there are."""
+_MONOTONE = frozenset(["Less", "LessEqual", "Greater", "GreaterEqual", "LogicalAnd", "Identity", "LoopCond", "Const"])
+"""Of counters and what stays as it is they make conditions that, once false, stay false."""
 _MOST_TRIALS = 8
 _PASS_ON = frozenset({"Identity", "NextIteration", "RefNextIteration", "StopGradient"})
 
@@ -191,19 +191,23 @@ def _rounds(op: Operation, parts: LoopParts, initial: Sequence[Thing], roles: Se
         scratch.capture_thing(thing) if isinstance(role, _Invariant) else _unknown(thing, scratch)
         for thing, role in zip(initial, roles, strict=True)
     ]
-    for number in range(_MOST_ROUNDS):
-        here = [
-            role.at(number, emit) if isinstance(role, Counter) else thing
-            for thing, role in zip(things, roles, strict=True)
-        ]
+    kinds: set[str] = set()
+
+    def holds(round: int) -> bool | None:
+        try:
+            here = [
+                role.at(round, emit) if isinstance(role, Counter) else thing
+                for thing, role in zip(things, roles, strict=True)
+            ]
+        except OverflowError:  # no counter gets so far
+            return None
         inside = parts.enter_condition(scratch, here)
         (flag,) = inside.fetch([parts.condition])
+        kinds.update(inside.kinds())
         known = scratch.builder.known(as_value(flag, "the condition", op.emit.where))
-        if known is None:
-            return None
-        if not known.reshape(-1)[0]:
-            return number
-    return None
+        return None if known is None else bool(known.reshape(-1)[0])
+
+    return count_rounds(holds, lambda: kinds <= _MONOTONE)
 
 
 def _unknown(thing: Thing, nest: Nest) -> Thing:

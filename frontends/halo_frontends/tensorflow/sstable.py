@@ -138,10 +138,8 @@ def _copy(tag: int, reader: _Reader) -> tuple[int, int]:
 def _repeat(made: bytearray, distance: int, length: int) -> None:
     if not 0 < distance <= len(made):
         raise BadTableError("a block repeats what is not there")
-    pattern = made[-distance:]
-    while len(pattern) < length:
-        pattern += pattern
-    made += pattern[:length]
+    pattern = bytes(made[-distance:])
+    made += (pattern * (1 + length // distance))[:length]
 
 
 def _crc_table() -> tuple[int, ...]:

@@ -106,7 +106,11 @@ class _Walk:
         return total
 
     def _reached(self, body: Body, results: Sequence[Ref], ends: set[str]) -> Iterator[NodeInfo]:
-        waiting, seen = [ref.node for ref in results], set(ends)
+        """Nodes that results depend on, and those that must run too and change what these read.
+
+        A variable that only its own assignment reads (the seed of an unused dropout layer) changes no result.
+        """
+        waiting, seen, read = [ref.node for ref in results], set(ends), set[str]()
         while waiting:
             name = waiting.pop()
             node = body.nodes.get(name)
@@ -114,10 +118,14 @@ class _Walk:
                 continue
             seen.add(name)
             yield node
-            waiting.extend(ref.node for ref in node.inputs)
+            sources = [ref.node for ref in node.inputs]
+            read.update(sources)
+            waiting.extend(sources)
         for name in body.controls:
             node = body.nodes.get(name)
-            if name not in seen and node is not None and node.op in ASSIGNMENTS:
+            if name in seen or node is None or node.op not in ASSIGNMENTS:
+                continue
+            if node.inputs and node.inputs[0].node in read:
                 yield node
 
     def _function(self, name: str, caller: NodeInfo) -> int:

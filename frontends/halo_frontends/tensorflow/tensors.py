@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.generic]
 
 _MOST_REPEATED_BYTES = 1 << 30
-"""A constant that repeats one number may not unfold into more (a few bytes could otherwise claim any size)."""
+"""A constant that is one number repeated takes no memory, but may not claim more."""
+_FREE_ELEMENTS, _MOST_REPEATS = 1 << 20, 64
+"""A constant of several numbers may repeat the last one so often for each number that the file holds."""
 
 
 def shape_of(proto: TensorShapeProto) -> tuple[int | None, ...] | None:
@@ -79,6 +81,8 @@ class TensorReader:
             raise ModelError(f"a constant claims {count} elements and holds {len(numbers)}", where)
         if len(numbers) <= 1:
             return np.broadcast_to(numbers[0] if len(numbers) else _nothing(dtype), shape)
+        if count > max(_FREE_ELEMENTS, _MOST_REPEATS * len(numbers)):
+            raise ModelError(f"a constant claims {count} elements and holds {len(numbers)}", where)
         filled = np.full(count, numbers[-1], dtype.numpy)
         filled[: len(numbers)] = numbers
         return filled.reshape(shape)

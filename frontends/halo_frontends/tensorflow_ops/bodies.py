@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -84,3 +84,34 @@ class Counter:
         if self.step != 1:
             found = emit.op("Mul", found, emit.scalar(self.step, found))
         return emit.op("Add", found, emit.scalar(self.start, found)) if self.start else found
+
+
+_MOST_TRIED = 1000
+"""Conditions of which nothing is known are followed so far to learn how many rounds there are."""
+_MOST_ROUNDS = 1 << 62
+
+
+def count_rounds(holds: Callable[[int], bool | None], monotone: Callable[[], bool]) -> int | None:
+    """The first round whose condition does not hold; None if that is not known.
+
+    `holds` answers None where the condition is not known. If it is `monotone` (once false, it stays false), the round
+    is searched for and not counted to.
+    """
+    first = holds(0)
+    if not first:
+        return None if first is None else 0
+    if not monotone():
+        for round in range(1, _MOST_TRIED):
+            found = holds(round)
+            if not found:
+                return None if found is None else round
+        return None
+    low, high = 0, 1
+    while holds(high):
+        low, high = high, 2 * high
+        if high > _MOST_ROUNDS:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return None if holds(high) is None else high

@@ -190,10 +190,7 @@ def save_lite(folder: Path, way: str, file: bytes, given: dict[str, NDArray[Any]
     for key, kernels in (("out", kinds.AUTO), ("ref", kinds.BUILTIN_REF)):
         try:
             interpreter = tf.lite.Interpreter(model_content=file, experimental_op_resolver_type=kernels)
-            runner = interpreter.get_signature_runner()
-            details = runner.get_input_details()
-            arguments = {name: as_stored(given[name], details[name]) for name in details}
-            found = runner(**arguments)
+            arguments, found = run(interpreter, given)
         except (ValueError, RuntimeError):  # the reference kernels lack an operator
             if key == "out":
                 raise
@@ -202,6 +199,22 @@ def save_lite(folder: Path, way: str, file: bytes, given: dict[str, NDArray[Any]
         results[key] = [found[name] for name in sorted(found)]
         (folder / f"{way}.json").write_text(json.dumps(sorted(found)), encoding="utf-8")
     store(folder / f"{way}.npz", stored, **results)
+
+
+def run(interpreter: Any, given: dict[str, NDArray[Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Inputs as the file stores them and its outputs, by the names of its signature or of its tensors."""
+    if interpreter.get_signature_list():
+        runner = interpreter.get_signature_runner()
+        details = runner.get_input_details()
+        arguments = {name: as_stored(given[name], details[name]) for name in details}
+        return arguments, runner(**arguments)
+    (entry,) = interpreter.get_input_details()
+    ((name, x),) = given.items()
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(entry["index"], as_stored(x, entry))
+    interpreter.invoke()
+    outputs = interpreter.get_output_details()
+    return {name: as_stored(x, entry)}, {out["name"]: interpreter.get_tensor(out["index"]) for out in outputs}
 
 
 def as_stored(x: NDArray[Any], entry: dict[str, Any]) -> NDArray[Any]:

@@ -165,4 +165,4 @@ def time_distributed(tf: Any) -> Any:
     x = tf.keras.Input((6, 12, 12, 3))
     y = layers.TimeDistributed(layers.Conv2D(8, 3, strides=2, activation="relu"))(x)
     y = layers.TimeDistributed(layers.GlobalAveragePooling2D())(y)
-    return tf.keras.Model(x, layers.Dense(30)(layers.GRU(10, activation="relu", dropout=0.1)(y)))
+    return tf.keras.Model(x, layers.Dense(30)(layers.GRU(10, activation="relu")(y)))

@@ -25,7 +25,7 @@ def all_modules(tf: Any) -> Iterator[tuple[str, Save, Arrays]]:
     global _rng
     _rng = np.random.default_rng(5)
     x = {"x": f(3, 4)}
-    for build in (_dense, _nested_calls, _recursive_structure, _stateful_branches, _stateful_loop):
+    for build in (_counted, _dense, _nested_calls, _recursive_structure, _stateful_branches, _stateful_loop):
         yield f"module{build.__name__}", _saved(tf, build(tf)), x
     places = {"places": _rng.integers(0, 6, (2, 3)).astype(np.int32)}
     yield "module_lookup", _saved(tf, _lookup(tf)), places
@@ -63,6 +63,16 @@ def _dense(tf: Any) -> Any:
         return {"y": tf.nn.relu(x @ m.kernel + m.bias), "size": tf.raw_ops.VariableShape(input=m.kernel.handle)}
 
     return _module(tf, run, kernel=f(4, 5), bias=f(5))
+
+
+def _counted(tf: Any) -> Any:
+    """A variable that every run changes and no output depends on, like the seed of a dropout layer."""
+
+    def run(m: Any, x: Any) -> Any:
+        m.runs.assign_add(1.0)
+        return {"y": x @ m.kernel}
+
+    return _module(tf, run, kernel=f(4, 5), runs=np.float32(0))
 
 
 def _nested_calls(tf: Any) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 
 from halo_frontends.emitter import Emitter
 from halo_frontends.tensorflow.nest import Nest
-from halo_frontends.tensorflow_ops.bodies import Counter, Generaliser, with_captured
+from halo_frontends.tensorflow_ops.bodies import Counter, Generaliser, count_rounds, with_captured
 from halo_frontends.tflite.filling import Filling
 from halo_frontends.tflite.mappings.control import nest_for, run
 from halo_frontends.tflite.model import Subgraph
@@ -20,8 +20,8 @@ from halo_py.errors import ModelError, ShapeError, UnsupportedError
 from halo_py.ir.graph import Graph, Value
 from halo_py.types import DType, TensorType, Type
 
-_MOST_ROUNDS = 10_000
-"""Conditions are followed at most so far to learn how many rounds there are."""
+_MONOTONE = frozenset({"LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL", "LOGICAL_AND"})
+"""Of counters and what stays as it is they make conditions that, once false, stay false."""
 _MOST_UNROLLED = 512
 _MOST_TRIALS = 8
 
@@ -91,17 +91,20 @@ class _Loop:
             nest.capture(value) if number in self.stays else nest.builder.input(value.name, value.type)
             for number, value in enumerate(self.initial)
         ]
-        for round in range(_MOST_ROUNDS):
-            here = [
-                self.counters[number].at(round, emit) if number in self.counters else value
-                for number, value in enumerate(others)
-            ]
-            known = nest.builder.known(run(self.op, self.condition, here, nest)[0])
-            if known is None:
+
+        def holds(round: int) -> bool | None:
+            try:
+                here = [
+                    self.counters[number].at(round, emit) if number in self.counters else value
+                    for number, value in enumerate(others)
+                ]
+            except OverflowError:  # no counter gets so far
                 return None
-            if not known.reshape(-1)[0]:
-                return round
-        return None
+            known = nest.builder.known(run(self.op, self.condition, here, nest)[0])
+            return None if known is None else bool(known.reshape(-1)[0])
+
+        kinds = {entry.name for entry in self.condition.operators}
+        return count_rounds(holds, lambda: kinds <= _MONOTONE)
 
     def unrolled(self, rounds: int) -> list[Value]:
         """The variables after every round has been written out."""
