@@ -46,6 +46,11 @@ _MODEL_TAGS = bytes([0x08, 0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42])
 _PRODUCER_TAG = 0x12
 
 
+def _begins_otherwise(head: bytes) -> bool:
+    """Whether a file begins as no ONNX file can: as a zip, with the mark of a FlatBuffer, or with a GraphDef's node."""
+    return head.startswith((b"PK\x03\x04", b"\n")) or head[4:8] == b"TFL3"
+
+
 class OnnxFrontend:
     """Reads ONNX models, opset 7 to 28 completely, older ones as far as their operators have a newer form."""
 
@@ -53,7 +58,7 @@ class OnnxFrontend:
 
     def sniff(self, path: Path, head: bytes) -> bool:
         """An ONNX file has no magic number: it begins with a protobuf tag of ModelProto, usually `ir_version`."""
-        if path.suffix.lower() in (".onnx", ".ort_onnx"):
+        if path.suffix.lower() in (".onnx", ".ort_onnx") and not _begins_otherwise(head):
             return True
         if len(head) < 4 or head[0] != 0x08 or not 1 <= head[1] <= _NEWEST_IR_VERSION or head[2] not in _MODEL_TAGS:
             return False
