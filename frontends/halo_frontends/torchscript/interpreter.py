@@ -290,7 +290,11 @@ class Interpreter:
         if not 0 <= number < len(self.constants):
             raise self.maker.wrong(f"there is no constant {name!r}")
         found = self.constants[number]
-        return self.maker.emitter.stored(found, name) if isinstance(found, StoredTensor) else found
+        if not isinstance(found, StoredTensor):
+            return found
+        tensor = self.maker.emitter.stored(found, name)
+        tensor.is_number = not found.array.shape and found.quantizer is None
+        return tensor
 
     def _global(self, parts: tuple[str, ...]) -> Item:
         """A function or class by its qualified name, or a member of an enumeration."""

@@ -9,6 +9,7 @@ from typing import Any, cast
 from halo_frontends.torchscript.maker import Maker
 from halo_frontends.torchscript.objects import StoredTensor
 from halo_frontends.torchscript.ops.complex_numbers import PAIR_OPS, apply_to_pairs, has_pairs
+from halo_frontends.torchscript.ops.packing import OF_THE_TYPE, PACKED_OPS
 from halo_frontends.torchscript.ops.quantised import dequantise, quantise
 from halo_frontends.torchscript.table import bind, find
 from halo_frontends.torchscript.values import Item, Tensor
@@ -32,6 +33,8 @@ class Operators:
         found = find(name)
         if found is None:
             raise UnknownOperatorError("unknown operator", m.emitter.where)
+        if name not in OF_THE_TYPE and any(isinstance(item, Tensor) and item.lengths for item in arguments):
+            return self._on_packed(name, arguments, named)
         if has_pairs(arguments):
             return self._complex(name, arguments, named)
         first = arguments[0] if arguments else None
@@ -47,6 +50,13 @@ class Operators:
         if out is not None:
             return self._write(out, result)
         return as_items(result)
+
+    def _on_packed(self, name: str, arguments: Sequence[Item], named: Mapping[str, Item]) -> Item:
+        """An op on packed sequences."""
+        found = PACKED_OPS.get(name)
+        if found is None:
+            raise self.maker.unsupported("packed sequences are for recurrent layers and for unpacking only")
+        return as_items(found(self.maker, *arguments, **named))
 
     def _complex(self, name: str, arguments: Sequence[Item], named: Mapping[str, Item]) -> Item:
         """An op on complex tensors."""

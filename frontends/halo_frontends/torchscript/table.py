@@ -41,9 +41,11 @@ FAMILIES = (
     "padding",
     "resizing",
     "recurrent",
+    "packing",
     "attention",
     "signal",
     "complex_numbers",
+    "transforms",
     "losses",
     "quantised",
     "vision",
@@ -180,6 +182,8 @@ def _value(m: Maker, item: Item) -> Value:
 
 
 def _operand(m: Maker, item: Item) -> Any:
+    if isinstance(item, Tensor) and item.is_number:
+        return m.to_number(m.read(item))
     return item if is_number(item) else _value(m, item)
 
 

@@ -47,6 +47,10 @@ class Tensor:
     """Where a view's elements lie in the memory of its outermost base, if that is known."""
     is_pair: bool = False
     """Whether it is complex: the last axis of `value` holds real and imaginary parts."""
+    lengths: Value | None = None
+    """The lengths of packed sequences; `value` holds them padded, time first."""
+    is_number: bool = False
+    """Whether Torch counts it as a plain number where types are promoted, as it does constants of a program's code."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

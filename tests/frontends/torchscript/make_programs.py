@@ -20,12 +20,14 @@ import numpy as np
 
 torch: Any = importlib.import_module("torch")
 modules: Any = importlib.import_module("scripted_modules")
+layers: Any = importlib.import_module("sequence_modules")
 
 Made = tuple[Any, list[Any]]
 
 
 def _scripted(name: str, *inputs: Any) -> Callable[[], Made]:
-    return lambda: (torch.jit.script(getattr(modules, name)().eval()), list(inputs))
+    home = modules if hasattr(modules, name) else layers
+    return lambda: (torch.jit.script(getattr(home, name)().eval()), list(inputs))
 
 
 def _traced(build: Callable[[], Any], *inputs: Any) -> Callable[[], Made]:
@@ -95,6 +97,11 @@ def programs() -> dict[str, Callable[[], Made]]:
         "gru": _traced(lambda: nn.GRU(6, 7, 2, bidirectional=True, batch_first=True), steps),
         "rnn": _traced(lambda: nn.RNN(6, 7, nonlinearity="relu", bias=False), steps),
         "rnn_tanh": _traced(lambda: nn.RNN(6, 7, 2), steps),
+        "packed_lstm": _scripted("PackedSequences", torch.randn(3, 6, 4), torch.tensor([6, 2, 4])),
+        "packed_lstm_traced": _traced(layers.PackedSequences, torch.randn(3, 6, 4), torch.tensor([6, 2, 4])),
+        "packed_gru": _traced(layers.PackedGru, torch.randn(6, 3, 4), torch.tensor([5, 3, 2])),
+        "inverse_spectrogram": _scripted("InverseSpectrogram", torch.randn(2, 64)),
+        "anchors": _traced(layers.Anchors, image),
         "gru_cell": _traced(lambda: nn.GRUCell(6, 7), steps[0]),
         "rnn_cell": _traced(lambda: nn.RNNCell(6, 7), steps[0]),
         "transformer": _traced(

@@ -17,6 +17,7 @@ from tests.frontends.torchscript.agreement import ABSOLUTE, difference
 from tests.frontends.torchscript.made import MadeProgram, program
 
 PROGRAMS = [
+    "anchors",
     "attention",
     "causal_attention",
     "choices",
@@ -38,12 +39,16 @@ PROGRAMS = [
     "half",
     "in_place",
     "indexing",
+    "inverse_spectrogram",
     "loop_on_data",
     "loops",
     "lstm",
     "lstm_batch_first",
     "named_tuples",
     "optionals",
+    "packed_gru",
+    "packed_lstm",
+    "packed_lstm_traced",
     "quantised_cnn",
     "quantised_residual",
     "rnn",
@@ -106,7 +111,9 @@ def test_choices_and_loops_on_data_are_nodes() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["choices_on_data", "early_return_on_data", "in_place", "views", "quantised_cnn"])
+@pytest.mark.parametrize(
+    "name", ["choices_on_data", "early_return_on_data", "in_place", "packed_lstm", "views", "quantised_cnn"]
+)
 def test_simulated_chip_runs_it(name: str) -> None:
     made = program("programs", name)
 

@@ -174,7 +174,7 @@ def one_hot(m: Maker, input: Value, num_classes: int = -1) -> Value:
     return m.op("OneHot", positions, m.number(num_classes, DType.INT64), values, axis=-1)
 
 
-@aten("embedding_bag")
+@aten("embedding_bag", "_embedding_bag", "_embedding_bag_forward_only")
 def embedding_bag(
     m: Maker,
     weight: Value,

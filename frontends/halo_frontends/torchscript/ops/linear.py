@@ -98,6 +98,29 @@ def bilinear(m: Maker, input1: Value, input2: Value, weight: Value, bias: Value 
     return found if bias is None else m.op("Add", found, bias)
 
 
+@aten("_trilinear")
+def trilinear(
+    m: Maker,
+    i1: Value,
+    i2: Value,
+    i3: Value,
+    expand1: Ints,
+    expand2: Ints,
+    expand3: Ints,
+    sumdim: Ints,
+    unroll_dim: int = 1,
+) -> Value:
+    """The product of three tensors with new axes, summed."""
+    first, second, third = i1, i2, i3
+    for axis in sorted(expand1):
+        first = m.unsqueeze(first, axis)
+    for axis in sorted(expand2):
+        second = m.unsqueeze(second, axis)
+    for axis in sorted(expand3):
+        third = m.unsqueeze(third, axis)
+    return m.op("ReduceSum", m.op("Mul", m.op("Mul", first, second), third), m.ints(sumdim), keepdims=0)
+
+
 @aten("tensordot")
 def tensordot(m: Maker, input: Value, other: Value, dims_self: Ints, dims_other: Ints) -> Value:
     letters = "abcdefghijklmnopqrstuvwxyz"
@@ -156,7 +179,7 @@ def matrix_power(m: Maker, input: Value, n: int) -> Value:
     return found
 
 
-@aten("_grouped_mm")
+@aten("_grouped_mm", "transformers::grouped_mm_fallback")
 def grouped_mm(
     m: Maker,
     input: Value,

@@ -10,9 +10,10 @@ import numpy as np
 from halo_frontends.torchscript.maker import Maker
 from halo_frontends.torchscript.ops.pointwise import constant_like, float_limits
 from halo_frontends.torchscript.table import aten
+from halo_frontends.torchscript.values import Tensor
 
 if TYPE_CHECKING:
-    from halo_frontends.torchscript.kinds import Ints, Value
+    from halo_frontends.torchscript.kinds import Ints, Item, Value
 
 
 @aten("batch_norm", "_batch_norm_impl_index")
@@ -76,6 +77,19 @@ def batch_norm_functional(
     count = prod(m.shape(input)) // m.length(input, 1)
     unbiased = m.op("Mul", variance, constant_like(m, variance, count / max(count - 1, 1)))
     return (*results, _moved(m, running_mean, mean, momentum), _moved(m, running_var, unbiased, momentum))
+
+
+@aten("_native_batch_norm_legit")
+def batch_norm_legit(
+    m: Maker, input: Value, weight: Value | None, bias: Value | None, *rest: Item
+) -> tuple[Value, Value, Value]:
+    """With running statistics before the last three arguments, or without."""
+    running = [m.read(item) for item in rest[:-3] if isinstance(item, Tensor)]
+    mean, variance = running if len(running) == 2 else (None, None)
+    training, momentum, eps = rest[-3:]
+    if not isinstance(momentum, (int, float)) or not isinstance(eps, (int, float)):
+        raise m.unsupported("a norm whose settings depend on data is not supported")
+    return native_batch_norm(m, input, weight, bias, mean, variance, bool(training), momentum, eps)
 
 
 def _batch_statistics(m: Maker, input: Value) -> tuple[Value, Value]:

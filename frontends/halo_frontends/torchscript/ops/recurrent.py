@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from halo_frontends.torchscript.maker import Maker
 from halo_frontends.torchscript.table import aten
+from halo_py.types import DType
 
 if TYPE_CHECKING:
     from halo_frontends.torchscript.kinds import Value, Values
@@ -31,6 +32,8 @@ class _Layers:
     bidirectional: bool
     batch_first: bool
     extra: dict[str, object]
+    lengths: Value | None = None
+    """How many steps each sequence of the batch has, if they differ."""
 
     @property
     def directions(self) -> int:
@@ -96,9 +99,10 @@ def _layer(
             b = m.const(np.stack([np.concatenate([part for part in pair if part is not None]) for pair in known]))
         else:
             b = m.op("Concat", *(m.unsqueeze(m.op("Concat", *pair, axis=0), 0) for pair in halves), axis=0)
+    lengths = None if layers.lengths is None else m.cast(layers.lengths, DType.INT32)
     results = m.ops(
         layers.kind,
-        [input, w, r, b, None, *initial],
+        [input, w, r, b, lengths, *initial],
         1 + len(initial),
         hidden_size=m.shape(groups[0][1])[1],
         direction="bidirectional" if layers.bidirectional else "forward",
@@ -128,11 +132,12 @@ def lstm(
     train: bool,
     bidirectional: bool,
     batch_first: bool = False,
+    lengths: Value | None = None,
 ) -> tuple[Value, ...]:
     _checked(m, dropout, train)
     if len(params) != num_layers * (2 if bidirectional else 1) * (4 if has_biases else 2):
         raise m.unsupported("projections of LSTM states are not supported")
-    layers = _Layers("LSTM", _LSTM_ORDER, has_biases, num_layers, bidirectional, batch_first, {})
+    layers = _Layers("LSTM", _LSTM_ORDER, has_biases, num_layers, bidirectional, batch_first, {}, lengths)
     return _stack(m, layers, input, hx, params)
 
 
@@ -148,14 +153,15 @@ def gru(
     train: bool,
     bidirectional: bool,
     batch_first: bool = False,
+    lengths: Value | None = None,
 ) -> tuple[Value, ...]:
     _checked(m, dropout, train)
     extra: dict[str, object] = {"linear_before_reset": 1}
-    layers = _Layers("GRU", _GRU_ORDER, has_biases, num_layers, bidirectional, batch_first, extra)
+    layers = _Layers("GRU", _GRU_ORDER, has_biases, num_layers, bidirectional, batch_first, extra, lengths)
     return _stack(m, layers, input, [hx], params)
 
 
-def _enter_plain(name: str, activation: str) -> None:
+def _plain(name: str, activation: str) -> Callable[..., tuple[Value, ...]]:
     def plain(
         m: Maker,
         input: Value,
@@ -167,17 +173,18 @@ def _enter_plain(name: str, activation: str) -> None:
         train: bool,
         bidirectional: bool,
         batch_first: bool = False,
+        lengths: Value | None = None,
     ) -> tuple[Value, ...]:
         _checked(m, dropout, train)
         extra: dict[str, object] = {"activations": (activation,) * (2 if bidirectional else 1)}
-        layers = _Layers("RNN", (0,), has_biases, num_layers, bidirectional, batch_first, extra)
+        layers = _Layers("RNN", (0,), has_biases, num_layers, bidirectional, batch_first, extra, lengths)
         return _stack(m, layers, input, [hx], params)
 
-    aten(name)(plain)
+    return aten(name)(plain)
 
 
-_enter_plain("rnn_tanh", "Tanh")
-_enter_plain("rnn_relu", "Relu")
+rnn_tanh = _plain("rnn_tanh", "Tanh")
+rnn_relu = _plain("rnn_relu", "Relu")
 
 
 # -- cells ----------------------------------------------------------------------------------------------------------
