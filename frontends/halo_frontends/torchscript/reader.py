@@ -27,7 +27,7 @@ from halo_frontends.torchscript.survey import Survey
 from halo_py.errors import ModelError, UnsupportedError, Where
 from halo_py.frontend import ImportOptions, ModelFacts, Port
 from halo_py.ir.builder import GraphBuilder
-from halo_py.ir.graph import Graph, Value
+from halo_py.ir.graph import Graph, Node, Value
 from halo_py.ops import load_ops
 from halo_py.types import DType, TensorType, Type, symbol
 
@@ -139,7 +139,12 @@ def _load(program: _Program, options: ImportOptions) -> Graph:
     dtypes: dict[str, DType] = {}
     for _ in range(_MOST_TRIES):
         try:
-            return _Import(program, options, dtypes).graph()
+            graph = _Import(program, options, dtypes).graph()
+            found = [name for name in _cut_to_integers(program, graph) if name not in dtypes]
+            if not found:
+                return graph
+            dtypes.update(dict.fromkeys(found, DType.INT64))
+            program = _Program(program.path)
         except NeedsIntegersError as error:
             found = [name for name in _inputs_behind(error) if name not in dtypes]
             if not found:
@@ -186,6 +191,23 @@ class _Import:
         if not outputs:
             raise UnsupportedError("its result holds no tensors", Where(program.file))
         return builder.finish([value for _, value in outputs], unique_names([label for label, _ in outputs]))
+
+
+def _cut_to_integers(program: _Program, graph: Graph) -> list[str]:
+    """Inputs of no stated type that are taken for floats although the program only reads them as int64."""
+    untyped = {entry.name for parameter in program.parameters for entry in parameter.tensors if entry.dims is None}
+    found: list[str] = []
+    for value in graph.inputs:
+        if value.name in untyped and value not in graph.outputs:
+            readers = [node for node in graph.nodes if value in node.inputs]
+            if readers and all(map(_casts_to_int64, readers)):
+                found.append(value.name)
+    return found
+
+
+def _casts_to_int64(node: Node) -> bool:
+    type = node.outputs[0].type
+    return node.op.kind == "cast" and isinstance(type, TensorType) and type.dtype is DType.INT64
 
 
 def _inputs_behind(error: NeedsIntegersError) -> list[str]:
