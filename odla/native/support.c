@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 extern odla_status halo_odla_SetDeviceConfigItem(odla_device_config, odla_device_config_item, halo_arguments*);
@@ -52,12 +53,20 @@ double halo_next_double(halo_arguments* arguments) { return va_arg(arguments->li
 
 void* halo_next_pointer(halo_arguments* arguments) { return va_arg(arguments->list, void*); }
 
+/* Whether the byte can be read: reserved pages are mapped, but nobody may touch them. */
+static int readable(uintptr_t address) {
+  char byte;
+  struct iovec here = {&byte, 1}, there = {(void*)address, 1};
+  return process_vm_readv(getpid(), &here, 1, &there, 1, 0) == 1 || errno != EFAULT;
+}
+
 int halo_mapped(const void* address, size_t bytes) {
   enum { PAGES_AT_ONCE = 4096 };
   unsigned char resident[PAGES_AT_ONCE];
   const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
   uintptr_t from = (uintptr_t)address, to = from + bytes;
-  if (to < from) return 0;
+  if (bytes == 0) return 1;
+  if (to < from || !readable(from) || (bytes > 1 && !readable(to - 1))) return 0;
   from -= from % page;
   while (from < to) {
     size_t part = to - from < PAGES_AT_ONCE * page ? to - from : PAGES_AT_ONCE * page;

@@ -2,6 +2,8 @@
 
 #include "check.h"
 
+#include <sys/mman.h>
+
 static void build_bind_run(void) {
   odla_computation computation = make_affine(2);
   odla_context context = NULL;
@@ -215,6 +217,11 @@ static void wrong_arguments_are_refused(void) {
   odla_value x = NULL;
   OK(odla_FindValueById(ID("x"), &x));
   FAILS(ODLA_INVALID_PARAM, odla_BindToArgumentById(ID("nobody"), in, context));
+  /* Pages that are reserved, but that nobody may touch. */
+  void* reserved = mmap(NULL, 1 << 16, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  CHECK(reserved != MAP_FAILED);
+  FAILS(ODLA_INVALID_PARAM, odla_BindToArgumentById(ID("x"), reserved, context));
+  munmap(reserved, 1 << 16);
   FAILS(ODLA_INVALID_PARAM, odla_BindToOutputById(ID("x"), in, context));
   FAILS(ODLA_INVALID_PARAM, odla_BindToArgumentById(NULL, in, context));
   FAILS(ODLA_INVALID_PARAM, odla_BindToArgument(x, NULL, context));
