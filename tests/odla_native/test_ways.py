@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 import odla
+from halo_backends.native.calls import calls_of
 from halo_backends.native.handshake import connect
 from halo_backends.native.library import Settings
+from halo_py.types import DType, TensorType
+from odla.computation import Computation
 from tests.odla_native.graphs import X, alternating, counted, perceptron, run
 from tests.odla_native.libraries import library, tiny, tiny_with
 
@@ -52,8 +55,14 @@ odla_status odla_BindToOutputById(const odla_value_id id, void* data, odla_conte
 _DEVICE = """
 static int there;
 odla_status tiny_ExecuteComputation(odla_computation, odla_context, odla_compute_mode, odla_device);
+odla_status odla_GetVendor(const odla_vendor_name name, odla_vendor* vendor) {
+  (void)name;
+  *vendor = (odla_vendor)&there;
+  return ODLA_SUCCESS;
+}
 odla_status odla_AllocateDevice(odla_vendor vendor, odla_device_name name, odla_int32 index, odla_device* device) {
-  (void)vendor, (void)name, (void)index;
+  (void)name, (void)index;
+  if ((void*)vendor != (void*)&there) return ODLA_INVALID_PARAM;
   *device = (odla_device)&there;
   return ODLA_SUCCESS;
 }
@@ -234,6 +243,36 @@ odla_status odla_ReleaseValue(odla_value value) {
   return ODLA_SUCCESS;
 }
 """
+
+
+_BY_ID = """
+odla_status odla_GetValueDataById(const odla_value_id id, void* data) {
+  if (id == NULL) return ODLA_INVALID_PARAM;
+  memcpy(data, last->data, count(last) * 4);
+  return ODLA_SUCCESS;
+}
+"""
+
+
+def test_results_of_eager_mode_are_read_by_id_if_there_is_no_other_way(tmp_path: Path) -> None:
+    source = _EAGER.partition("odla_status odla_GetValueData")[0] + _BY_ID
+    source = "static odla_value last;\n" + source.replace("  return made;", "  return last = made;")
+
+    assert [refused.op for refused in run(alternating(), library(tmp_path, source)).fallbacks] == ["Erf"]
+
+
+def test_operands_are_turned_where_the_order_does_not_matter() -> None:
+    made = Computation("turned")
+    x = made.argument("x", TensorType(DType.FLOAT32, (3, 4)))
+    row = made.argument("row", TensorType(DType.FLOAT32, (4,)))
+    for op in ("add", "sub", "mul"):
+        made.output(made.add(op, row, x, name=op))
+
+    calls = [call for node in calls_of(made.graph()).nodes for call in node.calls]
+
+    assert [(call.function, call.arguments) for call in calls] == [
+        ("odla_Add", (x, row)), ("odla_Sub", (row, x)), ("odla_Mul", (x, row)),
+    ]  # fmt: skip
 
 
 def test_a_library_with_eager_mode_only_refuses_while_it_runs(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from halo_backends.native.wire import CallStep
@@ -71,7 +71,31 @@ def written(node: Node, emit: Emit) -> NodeCalls | str:
             return reason
     before = len(emit.calls)
     refused = write(emit, node)
-    return refused if refused is not None else NodeCalls(node, tuple(emit.calls[before:]))
+    return refused if refused is not None else NodeCalls(node, tuple(map(_turned, emit.calls[before:])))
+
+
+_COMMUTATIVE = frozenset(
+    f"odla_{name}" for name in ("Add", "Mul", "Max", "Min", "And", "Or", "Xor", "Equal", "NotEqual")
+)
+
+
+def _turned(call: Call) -> Call:
+    """A call whose first operand has the result's shape, where the order does not matter.
+
+    ODLA's headers speak of broadcasting to the shape of the first operand only, and some libraries do no more.
+    """
+    if call.function not in _COMMUTATIVE:
+        return call
+    first, second = call.arguments
+    assert isinstance(first, Value)
+    assert isinstance(second, Value)
+    made = _shape(call.results[0])
+    turn = _shape(first) != made and _shape(second) == made
+    return replace(call, arguments=(second, first)) if turn else call
+
+
+def _shape(value: Value) -> object:
+    return value.type.shape if isinstance(value.type, TensorType) else None
 
 
 def why_not(value: Value) -> str | None:

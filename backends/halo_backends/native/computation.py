@@ -282,20 +282,27 @@ class EagerComputation:
         shared.buffers.fill(inputs)
         made = [step for value in shared.buffers.inputs for step in self._made(value, shared.buffer(value))]
         nodes = [step for number, node in enumerate(self._calls.nodes) for step in shared.steps(node, str(number))]
-        fetched = [
-            CallStep("odla_GetValueData", (shared.handle(value), shared.buffer(value), None))
-            for value in shared.buffers.outputs
-        ]
+        fetched = [self._fetch(value) for value in shared.buffers.outputs]
         failure = self._library.call(*made, *nodes, *fetched).failure
         if failure is not None and failure.label:
             raise NodeRefusedError({self._calls.nodes[int(failure.label)].node: failure.reason})
         if failure is not None:
             raise CallFailedError(failure)
         self._release()
-        return shared.checked("odla_GetValueData")
+        return shared.checked(self._reader)
 
     def destroy(self) -> None:
         self._shared.unshare()
+
+    @property
+    def _reader(self) -> str:
+        return "odla_GetValueData" if self._library.has("odla_GetValueData") else "odla_GetValueDataById"
+
+    def _fetch(self, value: Value) -> CallStep:
+        shared = self._shared
+        if self._reader == "odla_GetValueData":
+            return CallStep(self._reader, (shared.handle(value), shared.buffer(value), None))
+        return CallStep(self._reader, (shared.slots.id(value), shared.buffer(value)))
 
     def _made(self, value: Value, data: Argument) -> list[CallStep]:
         """A value with contents: by odla_CreateConstant if the library lacks odla_SetValueData."""

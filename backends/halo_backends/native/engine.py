@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 _DEVICE_STATUSES = frozenset({4, 8, 10, 11, 12, 13})
 """Statuses that speak of the device and not of the computation: memory, time, resets."""
+
+_ALONE_SECONDS = 20.0
+"""How long a call may take while the node is looked for at which a library ended or hung."""
 
 
 @dataclass(eq=False)
@@ -212,10 +215,11 @@ class NativeProgram:
         """Which nodes fail when they run alone, up to the first that ends the process."""
         assert part.calls is not None
         found = _Culprits()
+        settings = replace(self.settings, seconds=min(self.settings.seconds, _ALONE_SECONDS))
         known = all_values(part.graph, given)
         for node in distinct(part.calls):
             graph = alone(node, part.graph)
-            library = connect(self.path, self.settings)
+            library = connect(self.path, settings)
             try:
                 single = computation(library, calls_of(graph))
                 single.build()

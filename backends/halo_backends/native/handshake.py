@@ -31,13 +31,14 @@ _ALONE = ("relu", "abs", "neg", "sigmoid", "tanh", "exp", "sqrt", "softmax", "re
 _TRIED_OPERATORS = 3
 _INPUT = np.array([[0.5, 1.25, 2.0], [3.5, 0.75, 1.0], [2.5, 1.5, 4.0]], np.float32)
 
-_known: dict[tuple[str, int, Settings], Ways] = {}
+_known: dict[tuple[str, int, int, frozenset[str]], Ways] = {}
 
 
 def connect(path: Path, settings: Settings) -> Library:
     """The library in a process of its own, with ways that work. Raises DeviceError."""
     try:
-        key = (str(path), path.stat().st_mtime_ns, settings)
+        file = path.stat()
+        key = (str(path), file.st_mtime_ns, file.st_size, settings.exclude)
         if key in _known:
             return Library.open(str(path), settings, _known[key])
         library = _shake(Library.open(str(path), settings, Ways()))
@@ -68,7 +69,7 @@ def possible_ways(exported: frozenset[str]) -> Iterator[Ways]:
                     if has(f"odla_BindToArgument{suffix}", read):
                         yield Ways(by_id=by_id, fetch=fetch, device=device, launch=launch)
     makes = has("odla_CreateConstant") or has("odla_CreateValue", "odla_SetValueData")
-    if makes and has("odla_GetValueData"):
+    if makes and (has("odla_GetValueData") or has("odla_GetValueDataById")):
         yield Ways(eager=True, several=True)
 
 

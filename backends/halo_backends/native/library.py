@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from halo_backends.native.process import Answers, Failure, LibraryProcess
 from halo_backends.native.wire import CallStep
 
-DEFAULT_SECONDS = 300.0
+DEFAULT_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +103,18 @@ class Library:
             return None
         if self._device is None:
             slot = self.slot()
-            self.need([CallStep("odla_AllocateDevice", (None, 0, 0, {"out": slot}))])
+            self.need([CallStep("odla_AllocateDevice", (self._vendor(), 0, 0, {"out": slot}))])
             self._device = slot
             self.call(
                 CallStep("odla_InitDevice", ({"v": slot}, None), may_fail=True),
                 CallStep("odla_SetCurrentDevice", ({"v": slot},), may_fail=True),
             )
         return {"v": self._device}
+
+    def _vendor(self) -> dict[str, int] | None:
+        """The default vendor if the library tells one."""
+        slot = self.slot()
+        if not self.has("odla_GetVendor"):
+            return None
+        failure = self.call(CallStep("odla_GetVendor", (0, {"out": slot}))).failure
+        return {"v": slot} if failure is None else None
