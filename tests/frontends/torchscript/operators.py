@@ -2,7 +2,7 @@
 
     python -m tests.frontends.torchscript.operators
 
-writes the counts into the frontend's data file, which the table of operators shows.
+writes the counts into the frontend's data file, and the samples that fail into a file beside this one.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from tests.frontends.torchscript.agreement import difference
 from tests.frontends.torchscript.made import MadeProgram, program, sample_index
 
 COUNTS = Path(__file__).parents[3] / "frontends" / "halo_frontends" / "torchscript" / "checked.json"
+FAILING = Path(__file__).with_name("failing_samples.txt")
 
 
 def failure(made: MadeProgram) -> str | None:
@@ -38,19 +39,24 @@ def failure(made: MadeProgram) -> str | None:
     return next(filter(None, map(difference, found, expected)), None)
 
 
-def count(ops: Iterable[str] | None = None) -> dict[str, tuple[int, int]]:
-    """ATen op -> (samples that give Torch's values, samples), of the named ops of the samples or of all."""
+def failing(part: int = 0, parts: int = 1) -> list[str]:
+    """The samples that do not give Torch's values, of every `parts`-th sample."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        names = [entry["name"] for entry in sample_index()[part::parts]]
+        return sorted(name for name in names if failure(program("samples", name)) is not None)
+
+
+def count(failed: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """ATen op -> (samples that give Torch's values, samples), of ops with any such sample."""
     passed: Counter[str] = Counter()
     total: Counter[str] = Counter()
-    wanted = None if ops is None else set(ops)
+    bad = set(failed)
     for entry in sample_index():
-        if wanted is not None and entry["op"] not in wanted:
-            continue
-        good = failure(program("samples", entry["name"])) is None
         for kind in entry["kinds"]:
             total[kind] += 1
-            passed[kind] += good
-    return {kind: (passed[kind], total[kind]) for kind in sorted(total)}
+            passed[kind] += entry["name"] not in bad
+    return {kind: (passed[kind], total[kind]) for kind in sorted(total) if passed[kind]}
 
 
 def recorded() -> dict[str, list[int]]:
@@ -58,10 +64,16 @@ def recorded() -> dict[str, list[int]]:
     return json.loads(COUNTS.read_text(encoding="utf-8"))
 
 
+def recorded_failing() -> list[str]:
+    """The samples that are known not to give Torch's values."""
+    return FAILING.read_text(encoding="utf-8").split()
+
+
 def main() -> None:
-    """Count all samples and write the data file."""
-    warnings.simplefilter("ignore")
-    rows = [f'  "{kind}": [{good}, {total}]' for kind, (good, total) in count().items() if good]
+    """Run all samples and write both files."""
+    failed = failing()
+    FAILING.write_text("".join(f"{name}\n" for name in failed), encoding="utf-8")
+    rows = [f'  "{kind}": [{good}, {total}]' for kind, (good, total) in count(failed).items()]
     COUNTS.write_text("{\n" + ",\n".join(rows) + "\n}\n", encoding="utf-8")
 
 
