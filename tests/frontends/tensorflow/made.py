@@ -14,16 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.frontends.tensorflow.networks import networks
+from tests.frontends.tensorflow.packaged import pitch_lite, pitch_saved_model
 from tests.models.cache import cache_root, locked
 from tests.models.environments import environment_python, run_maker
 
 # Raise when what is made changes, so that no cache keeps the old files.
-_RECIPES = {"networks": 2, "operators": 5, "lite": 3}
+_RECIPES = {"networks": 2, "operators": 5, "lite": 3, "packaged": 1}
 _HERE = Path(__file__).parent
 _MAKERS = {
     "networks": _HERE / "make_networks.py",
     "operators": _HERE / "make_operators.py",
     "lite": _HERE.parent / "tflite" / "make_operators.py",
+    "packaged": _HERE / "make_packaged.py",
 }
 FORMS = ("saved", "frozen")
 
@@ -58,13 +60,16 @@ def _make(kind: str, folder: Path, names: Sequence[str] = ()) -> None:
 
 @cache
 def folder_of(kind: str) -> Path:
-    """The folder of the cases of operators ("operators" or "lite"), made on first use. Raises MakeError."""
+    """The folder of the cases of operators ("operators" or "lite") or of outputs of published networks ("packaged").
+
+    It is made on first use. Raises MakeError.
+    """
     folder = cache_root() / f"tensorflow-{kind}" / str(_RECIPES[kind])
     done = folder / "complete"
     if not done.exists():
         with locked(f"tensorflow-{kind}"):
             if not done.exists():
-                _make(kind, folder)
+                _make(kind, folder, _packaged() if kind == "packaged" else ())
                 done.touch()
     return folder
 
@@ -80,6 +85,16 @@ def network_folder(name: str) -> Path:
             if missing:
                 _make("networks", root, missing)
     return root / name
+
+
+def _packaged() -> tuple[str, str]:
+    return str(pitch_saved_model()), str(pitch_lite())
+
+
+def packaged_outputs(form: str) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+    """The input of basic-pitch, and the framework's outputs of its SavedModel or its TFLite file ("lite")."""
+    with np.load(folder_of("packaged") / f"{form}.npz") as stored:
+        return stored["in__0"], {key: stored[key] for key in stored.files if key != "in__0"}
 
 
 def small_networks() -> list[str]:
