@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from halo_frontends.tensorflow.descriptors import message_class
@@ -206,14 +207,12 @@ def test_bad_checkpoint_is_refused(name: str, good: Path, tmp_path: Path) -> Non
 
 def test_good_checkpoint_is_read(tmp_path: Path) -> None:
     """What the bad ones are made of is right."""
-    import numpy as np
-
     contents = np.arange(6, dtype="<f4")
     folder = saved_model(tmp_path / "net", index_of({b"": header(), b"v": entry()}), contents.tobytes())
 
     (found,) = evaluate_graph(load_model(folder), [np.ones((2, 3), np.float32)])
 
-    assert np.array_equal(found, contents.reshape(2, 3) + 1)
+    assert np.array_equal(np.asarray(found), contents.reshape(2, 3) + 1)
 
 
 def test_names_of_shards_come_from_numbers_alone(good: Path, tmp_path: Path) -> None:
