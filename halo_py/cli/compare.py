@@ -54,14 +54,14 @@ def command(
     plot: Path | None,
     **options: Unpack[CompileArguments],
 ) -> None:
-    r"""Compile MODEL for every target and batch size and show a table and a plot of what to expect.
+    """Compile MODEL for every target and batch size and show a table and a plot of what to expect.
 
     What cannot be compiled is a row with the reason.
 
     \b
     Example:
       halo compare resnet50.onnx --targets ipu-1,ipu-pod4,ipu-pod16 --batch-sizes 16,64 --precision fp16
-    """
+    """  # noqa: D301 -- the control character that keeps click from filling the lines
     refuse_executable(model)
     for path in (json_file, plot):
         if path is not None and str(path) != "-":

@@ -86,7 +86,7 @@ def command(
     verify: bool,
     **options: Unpack[CompileArguments],
 ) -> None:
-    r"""Compile MODEL for a machine made of tiles and predict how fast it runs.
+    """Compile MODEL for a machine made of tiles and predict how fast it runs.
 
     Prints how the model is split over chips and tiles, whether it fits, where the time goes, and what throughput and
     latency to expect. The executable is written to one .halo file.
@@ -94,7 +94,7 @@ def command(
     \b
     Example:
       halo-compile resnet50.onnx --target ipu-pod16 --batch-size 16 --precision fp16
-    """
+    """  # noqa: D301 -- the control character that keeps click from filling the lines
     refuse_executable(model)
     if language is not None:
         _emit(model, language, output, options)

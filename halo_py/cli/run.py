@@ -96,7 +96,7 @@ def command(
     json_file: Path | None,
     **options: Unpack[CompileArguments],
 ) -> None:
-    r"""Run FILE, a .halo executable or a model, and print what the run reports.
+    """Run FILE, a .halo executable or a model, and print what the run reports.
 
     Options from --batch-size on are for models, which are compiled first.
 
@@ -105,7 +105,7 @@ def command(
       halo run digits.halo --input image=x.npy --output results
       halo run digits.onnx --target ipu-1 --batch-size 8 --mode tiled
       halo run digits.onnx --device odla:/usr/lib/libodla_vendor.so
-    """
+    """  # noqa: D301 -- the control character that keeps click from filling the lines
     if output is not None:
         _make_folder(output)
     if json_file is not None and str(json_file) != "-":

@@ -52,7 +52,7 @@ WRONG_EXIT_CODE = 7
 def command(
     library: Path, json_file: Path | None, seconds: float, tolerance: float, only: str, samples: int | None
 ) -> int:
-    r"""Try every function and operator of LIBRARY, a shared library that exports ODLA's C functions.
+    """Try every function and operator of LIBRARY, a shared library that exports ODLA's C functions.
 
     It runs in a process of its own: a crash is one line of the report. What the library lacks or refuses is told and
     is no fault; the exit code is 7 if a value is wrong, a call does not return, or the library crashes.
@@ -61,7 +61,7 @@ def command(
     Examples:
       odla-conformance libodla_vendor.so
       odla-conformance libodla_vendor.so --only Conv,Pool --json report.json
-    """
+    """  # noqa: D301 -- the control character that keeps click from filling the lines
     if json_file is not None and str(json_file) != "-":
         check_can_write(json_file)
     from halo_backends.native.conformance.report import print_report
