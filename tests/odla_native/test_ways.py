@@ -179,6 +179,18 @@ def test_a_library_is_driven_as_it_wants(way: str, tmp_path: Path) -> None:
     assert way in str(connect(path, Settings()).ways)
 
 
+def test_a_library_of_one_operator_is_tried_with_that(tmp_path: Path) -> None:
+    names = ("Add", "Mul", "Relu", "Conv", "Softmax", "Gemm")
+    path = tiny_with(tmp_path, "", *(f"odla_{name}" for name in names))
+
+    library = connect(path, Settings())
+
+    assert library.has("odla_Reshape")
+    assert not library.has("odla_Add")
+    assert str(library.ways) == "graph mode, bound by value"
+    assert library.ways.several
+
+
 def test_computations_that_disturb_each_other_get_processes_of_their_own(tmp_path: Path) -> None:
     source, replaced = VARIANTS["bound by value"]
     one = tiny_with(tmp_path, source, *(f"odla_{name}" for name in replaced.split()))

@@ -26,8 +26,21 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-_WITH_CONSTANT = ("add", "mul", "sub", "max", "min", "div", "matmul")
-_ALONE = ("relu", "abs", "neg", "sigmoid", "tanh", "exp", "sqrt", "softmax", "reciprocal", "floor")
+_WITH_CONSTANT = ("add", "mul", "sub", "max", "min", "div", "gemm", "matmul")
+_ALONE = (
+    "relu",
+    "abs",
+    "neg",
+    "sigmoid",
+    "tanh",
+    "exp",
+    "sqrt",
+    "softmax",
+    "reciprocal",
+    "floor",
+    "transpose",
+    "identity",
+)
 _TRIED_OPERATORS = 3
 _INPUT = np.array([[0.5, 1.25, 2.0], [3.5, 0.75, 1.0], [2.5, 1.5, 4.0]], np.float32)
 
