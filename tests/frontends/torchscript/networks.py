@@ -8,7 +8,7 @@ from typing import Any
 
 import odla
 from tests.frontends.torchscript.agreement import difference
-from tests.frontends.torchscript.made import MadeProgram, program
+from tests.frontends.torchscript.made import MadeProgram, folder_of, program
 
 FACES = ("onet", "pnet", "rnet")
 TRANSFORMERS = (
@@ -38,10 +38,11 @@ class Network:
     name: str
     suffix: str = ".pt"
     values: Mapping[str, float] = field(default_factory=dict[str, float])
+    kind: str = "networks"
 
     def made(self) -> MadeProgram:
         """The file. Raises MakeError."""
-        return program("networks", self.name, self.suffix)
+        return program(self.kind, self.name, self.suffix)
 
     def wrong_on(self, device: str, **options: Any) -> str | None:
         """In what a device's values differ from Torch's; None if they do not. Raises HaloError."""
@@ -63,6 +64,12 @@ def all_networks() -> list[Network]:
     """Every network in every format it has."""
     both = [Network(name, suffix) for name in (*FACES, *TRANSFORMERS) for suffix in (".pt", ".pt2")]
     return [*both, *(Network(f"silero_{rate}", values={"sr": rate}) for rate in SAMPLE_RATES)]
+
+
+def zoo_networks() -> list[Network]:
+    """Small networks of many families, traced and exported. Raises MakeError."""
+    names = sorted(path.stem for path in folder_of("zoo").glob("*.npz"))
+    return [Network(name, suffix, kind="zoo") for name in names for suffix in (".pt", ".pt2")]
 
 
 def small_networks() -> list[Network]:

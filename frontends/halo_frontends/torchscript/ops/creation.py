@@ -163,24 +163,24 @@ def range_(m: Maker, start: Number, end: Number, step: Number = 1, dtype: DType 
 
 @aten("linspace")
 def linspace(m: Maker, start: Number, end: Number, steps: int | None = None, dtype: DType | None = None) -> Value:
-    low, high = _known(m, start), _known(m, end)
-    wanted = dtype or DType.FLOAT32
-    return m.const(np.linspace(low, high, 100 if steps is None else steps).astype(wanted.numpy), wanted)
+    return m.cast(_line(m, start, end, 100 if steps is None else steps), dtype or DType.FLOAT32)
 
 
 @aten("logspace")
 def logspace(
     m: Maker, start: Number, end: Number, steps: int | None = None, base: float = 10.0, dtype: DType | None = None
 ) -> Value:
-    low, high = _known(m, start), _known(m, end)
-    wanted = dtype or DType.FLOAT32
-    return m.const((base ** np.linspace(low, high, 100 if steps is None else steps)).astype(wanted.numpy), wanted)
+    line = _line(m, start, end, 100 if steps is None else steps)
+    return m.cast(m.op("Pow", m.number(base, DType.FLOAT64), line), dtype or DType.FLOAT32)
 
 
-def _known(m: Maker, number: Number) -> float:
-    if not isinstance(number, (int, float)):
-        raise m.unsupported("a line of numbers whose ends depend on data is not supported")
-    return float(number)
+def _line(m: Maker, start: Number, end: Number, steps: int) -> Value:
+    """Numbers at equal distances, both ends included, as float64."""
+    if isinstance(start, (int, float)) and isinstance(end, (int, float)):
+        return m.const(np.linspace(start, end, steps))
+    share = np.linspace(0.0, 1.0, steps)
+    low, high = m.number(start, DType.FLOAT64), m.number(end, DType.FLOAT64)
+    return m.op("Add", m.op("Mul", low, m.const(1 - share)), m.op("Mul", high, m.const(share)))
 
 
 @aten("eye")
