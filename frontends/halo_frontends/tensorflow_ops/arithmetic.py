@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, SupportsFloat
+from typing import SupportsFloat
 
-import ml_dtypes
 import numpy as np
 
 from halo_frontends.emitter import Emitter
+from halo_py.errors import UnsupportedError, Where
 from halo_py.ir.graph import Value
 from halo_py.ops.limits import integer_limits
 from halo_py.types import DType
@@ -161,7 +161,7 @@ def segment_sum(x: Value, segments: Value, count: int, emit: Emitter) -> Value:
 
 def segment_reduction(x: Value, segments: Value, count: int, reduction: str, emit: Emitter) -> Value:
     """The same for "add", "mul", "max" and "min"; a segment without entries has what changes nothing."""
-    indices, start = emit.int64(segments), _neutral(reduction, emit.dtype(x))
+    indices, start = emit.int64(segments), _neutral(reduction, emit.dtype(x), emit.where)
     sizes = emit.op("Shape", x, start=emit.rank(indices))
     shape = emit.concat([emit.ints(count + 1), sizes], 0)
     filled = emit.op("Expand", emit.scalar(start, x), shape)
@@ -171,14 +171,23 @@ def segment_reduction(x: Value, segments: Value, count: int, reduction: str, emi
     return emit.slice(total, 0, 0, count)
 
 
-def _neutral(reduction: str, dtype: DType) -> float:
+_LARGEST = {
+    DType.FLOAT16: float(np.finfo(np.float16).max),
+    DType.BFLOAT16: float.fromhex("0x1.fep127"),
+    DType.FLOAT32: float(np.finfo(np.float32).max),
+    DType.FLOAT64: float(np.finfo(np.float64).max),
+}
+
+
+def _neutral(reduction: str, dtype: DType, where: Where) -> float:
     """The number that a reduction begins with."""
     if reduction in ("add", "mul"):
         return 0 if reduction == "add" else 1
     if dtype.is_integer:
         return integer_limits(dtype)[0 if reduction == "max" else 1]
-    limits: Any = ml_dtypes.finfo(dtype.numpy)
-    return float(limits.min if reduction == "max" else limits.max)
+    if dtype not in _LARGEST:
+        raise UnsupportedError(f"a segment's {reduction} of {dtype.text}", where)
+    return -_LARGEST[dtype] if reduction == "max" else _LARGEST[dtype]
 
 
 def atan2(y: Value, x: Value, emit: Emitter) -> Value:
