@@ -21,6 +21,22 @@ _COMPARE = """static int is_close(double found, double expected, double allowed)
   return fabs(found - expected) <= 0.1 * allowed + allowed * fabs(expected);
 }
 """
+_FILES = """static int read_file(const char* path, void* data, size_t bytes) {
+  FILE* stream = fopen(path, "rb");
+  const size_t got = stream == NULL ? 0 : fread(data, 1, bytes, stream);
+  if (stream != NULL) fclose(stream);
+  if (got != bytes) fprintf(stderr, "%s: %lu bytes are needed\\n", path, (unsigned long)bytes);
+  return got == bytes;
+}
+
+static int write_file(const char* path, const void* data, size_t bytes) {
+  FILE* stream = fopen(path, "wb");
+  size_t put = stream == NULL ? 0 : fwrite(data, 1, bytes, stream);
+  if (stream != NULL && fclose(stream) != 0) put = 0;
+  if (put != bytes) fprintf(stderr, "%s cannot be written\\n", path);
+  return put == bytes;
+}
+"""
 _HALF = """static double from_float16(odla_float16 bits) {
   const int exponent = bits >> 10 & 31;
   const double fraction = bits & 1023;
@@ -134,22 +150,7 @@ def _program(name: str, calls: Calls, parts: _Parts) -> str:
 
 {_lines(parts.arrays)}
 
-static int read_file(const char* path, void* data, size_t bytes) {{
-  FILE* stream = fopen(path, "rb");
-  const size_t got = stream == NULL ? 0 : fread(data, 1, bytes, stream);
-  if (stream != NULL) fclose(stream);
-  if (got != bytes) fprintf(stderr, "%s: %lu bytes are needed\\n", path, (unsigned long)bytes);
-  return got == bytes;
-}}
-
-static int write_file(const char* path, const void* data, size_t bytes) {{
-  FILE* stream = fopen(path, "wb");
-  size_t put = stream == NULL ? 0 : fwrite(data, 1, bytes, stream);
-  if (stream != NULL && fclose(stream) != 0) put = 0;
-  if (put != bytes) fprintf(stderr, "%s cannot be written\\n", path);
-  return put == bytes;
-}}
-
+{_FILES}
 {_functions(calls)}
 int main(int argc, char** argv) {{
   const int writes = argc > 1 && strcmp(argv[1], "-w") == 0;

@@ -137,7 +137,11 @@ static odla_status {self.name}_helper(void) {{
   return ODLA_SUCCESS;
 }}
 
-odla_status {self.name}_init(void) {{
+{self._life()}"""
+
+    def _life(self) -> str:
+        """The functions that callers see."""
+        return f"""odla_status {self.name}_init(void) {{
   odla_status status;
   if (Comp != NULL) return ODLA_SUCCESS;
   status = odla_CreateComputation(&Comp);

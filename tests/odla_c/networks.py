@@ -113,9 +113,7 @@ def control() -> Network:
     """A loop whose trips depend on data, with a captured value; one that ends early; one with results of every step."""
     inputs = {"trips": np.asarray(4, np.int64), "x": _seeded(3), "flag": np.asarray([True]), "step": _seeded(3, seed=1)}
     limit = numpy_helper.from_array(np.asarray(6.0, np.float32), "limit")
-    carried = helper.make_tensor_value_info("v", TensorProto.FLOAT, [3])
-    grown = helper.make_tensor_value_info("grown", TensorProto.FLOAT, [3])
-    seen = helper.make_tensor_value_info("seen", TensorProto.FLOAT, [3])
+    carried, grown, seen = (_like(name) for name in ("v", "grown", "seen"))
     counter = helper.make_tensor_value_info("i", TensorProto.INT64, [])
     going, still = (helper.make_tensor_value_info(name, TensorProto.BOOL, []) for name in ("going", "still"))
     body = [
