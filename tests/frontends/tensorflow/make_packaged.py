@@ -21,11 +21,19 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 tf: Any = importlib.import_module("tensorflow")
 
 
+def saved_outputs(saved: str) -> tuple[Any, dict[str, Any]]:
+    """The input and outputs of a SavedModel through the loader of version 1, which needs no class of its optimizer."""
+    old = tf.compat.v1
+    with tf.Graph().as_default() as graph, old.Session(graph=graph) as session:
+        signature = old.saved_model.loader.load(session, ["serve"], saved).signature_def["serving_default"]
+        (info,) = signature.inputs.values()
+        x = np.random.default_rng(3).standard_normal([1, *(dim.size for dim in info.tensor_shape.dim[1:])])
+        x = x.astype(np.float32)
+        return x, session.run({key: entry.name for key, entry in signature.outputs.items()}, {info.name: x})
+
+
 def main(folder: Path, saved: str, lite: str) -> None:
-    signature = tf.saved_model.load(saved).signatures["serving_default"]
-    ((name, spec),) = signature.structured_input_signature[1].items()
-    x = np.random.default_rng(3).standard_normal([1, *spec.shape[1:]]).astype(np.float32)
-    results = {key: value.numpy() for key, value in signature(**{name: tf.constant(x)}).items()}
+    x, results = saved_outputs(saved)
     np.savez_compressed(folder / "saved.npz", in__0=x, **results)
     runner = tf.lite.Interpreter(model_path=lite).get_signature_runner()
     ((name, _),) = runner.get_input_details().items()
