@@ -91,6 +91,8 @@ class HaloRep(BackendRep):
 
     def _choose(self, arrays: Mapping[str, Array]) -> tuple[str, ...]:
         """The inputs to bind: no more than it takes for as few nodes as possible to be refused by the device."""
+        if not odla.device(self.device).supports(self.graph):  # what runs for open shapes runs for these
+            return ()
         refused, bound = self._refused(arrays, ())
         fewest, _ = self._refused(arrays, bound) if bound else (refused, ())
         if fewest == refused:

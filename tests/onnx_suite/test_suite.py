@@ -1,7 +1,8 @@
 """ONNX's backend suite on our devices: the package's own runner on the CPU, and every case's outcome on the IPU.
 
 The CPU runs all of it. The simulated IPU takes minutes, so that each run of the tests takes one part in
-`HALO_ONNX_SHARD` ("0/4" by default); `python -m benchmarks.onnx_suite` runs it whole on any device.
+`HALO_ONNX_SHARD` ("0/8" by default) on one machine and the part furthest from it on the other;
+`python -m benchmarks.onnx_suite` runs it whole on any device.
 """
 
 from __future__ import annotations
@@ -45,13 +46,16 @@ globals().update(_official("cpu"))
 
 
 def _shard() -> tuple[int, int]:
-    number, _, count = os.environ.get("HALO_ONNX_SHARD", "0/4").partition("/")
+    number, _, count = os.environ.get("HALO_ONNX_SHARD", "0/8").partition("/")
     return int(number), int(count)
 
 
-def _cases(kinds: tuple[str, ...], *, sharded: bool) -> list[Any]:
-    chosen = [case for case in all_cases(kinds) if not sharded or case.in_shard(*_shard())]
-    return [pytest.param(case, id=case.name) for case in chosen]
+def _opposite(number: int, count: int) -> tuple[int, int]:
+    return (number + count // 2) % count, count
+
+
+def _cases(kinds: tuple[str, ...], shard: tuple[int, int] = (0, 1)) -> list[Any]:
+    return [pytest.param(case, id=case.name) for case in all_cases(kinds) if case.in_shard(*shard)]
 
 
 def test_the_suite_is_all_there() -> None:
@@ -59,9 +63,9 @@ def test_the_suite_is_all_there() -> None:
     names = {case.name for case in all_cases()}
     assert names >= RANDOM
     assert len(RANDOM) == 6
-    shards = [sum(case.in_shard(number, 4) for case in all_cases()) for number in range(4)]
+    shards = [sum(case.in_shard(number, 8) for case in all_cases()) for number in range(8)]
     assert sum(shards) == 2033
-    assert min(shards) > 450
+    assert min(shards) > 200
 
 
 def _check(case: Case, device: str, **options: str) -> None:
@@ -79,16 +83,16 @@ def test_cases_on_the_cpu_that_the_runner_cannot_judge(case: Case) -> None:
     _check(case, "cpu")
 
 
-@pytest.mark.parametrize("case", _cases(("light",), sharded=False))
+@pytest.mark.parametrize("case", _cases(("light",)))
 def test_whole_networks_on_the_cpu(case: Case) -> None:
     _check(case, "cpu")
 
 
-@pytest.mark.parametrize("case", _cases(KINDS, sharded=True))
+@pytest.mark.parametrize("case", _cases(KINDS, _shard()))
 def test_one_ipu(case: Case) -> None:
     _check(case, "ipu-1")
 
 
-@pytest.mark.parametrize("case", _cases(("node", "simple"), sharded=True))
+@pytest.mark.parametrize("case", _cases(("node", "simple"), _opposite(*_shard())))
 def test_tiles_of_a_small_chip(case: Case) -> None:
     _check(case, "ipu-tiny", mode="tiled")
