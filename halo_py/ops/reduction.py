@@ -173,6 +173,10 @@ class ReduceMean(Reduce):
         if dtype.is_float:
             return phases.mean(source, axes, dtype)
         count = prod(phases.shape(source)[axis] for axis in axes)
+        if dtype.numpy.itemsize < DType.INT32.numpy.itemsize:  # their sums need more room than they do
+            wide = phases.apply("identity", [source], DType.INT32)
+            mean = phases.apply("div", [phases.reduce("add", wide, axes)], DType.INT32, float(count))
+            return phases.apply("identity", [mean], dtype)
         return phases.apply("div", [phases.reduce("add", source, axes)], dtype, float(count))
 
 
