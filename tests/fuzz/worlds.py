@@ -262,6 +262,10 @@ def _check_defined(node: Node, operands: Sequence[RuntimeValue]) -> None:
         scale = np.asarray(operands[1], np.float64)
         if not (np.isfinite(scale).all() and (scale > 0.0).all()):
             raise UnstableError("a scale that is not positive")
+    elif node.op.kind == "moe":
+        scores = np.sort(np.asarray(operands[1], np.float64), axis=-1)
+        if (np.diff(scores, axis=-1) == 0.0).any():
+            raise UnstableError("which of equal experts is taken")
     elif node.op.kind in ("cast", "cast_like"):
         _check_cast(node, operands)
 

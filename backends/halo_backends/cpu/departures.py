@@ -53,6 +53,8 @@ def _departure(node: Node, constants: Constants) -> str | None:
             return _resize(node, constants)
         case "average_pool" | "lp_pool" | "max_pool" if _is_dilated_with_automatic_pads(node):
             return "ONNX Runtime leaves dilations out of automatic pads"
+        case "lp_pool" if _is_narrow_with_automatic_pads(node):
+            return "ONNX Runtime pads by less than nothing where a window is narrower than its stride"
         case "conv" | "conv_integer" | "qlinear_conv" if _is_dilated_with_automatic_pads(node):
             return "ONNX Runtime fails at dilations with automatic pads"
         case "conv_integer" if _has_unsigned_window(node) and bytes_saturate():
@@ -121,6 +123,14 @@ def _is_dilated_with_automatic_pads(node: Node) -> bool:
 
 def _has_unsigned_window(node: Node) -> bool:
     return (_dtype(_operand(node, 0)), _dtype(_operand(node, 1))) == (DType.INT8, DType.UINT8)
+
+
+def _is_narrow_with_automatic_pads(node: Node) -> bool:
+    attributes = node.op.attributes()
+    kernel = attributes["kernel_shape"]
+    strides = attributes["strides"] or (1,) * len(kernel)
+    narrow = any(size < stride for size, stride in zip(kernel, strides, strict=True))
+    return narrow and str(attributes["auto_pad"]).startswith("SAME")
 
 
 def _conv_transpose(node: Node) -> str | None:

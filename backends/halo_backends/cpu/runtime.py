@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     Array = NDArray[np.generic]
 
 _ERRORS_ONLY = 4
-_INEXACT_REWRITES = ("WeightBiasQuantization",)
-"""Rewrites of ONNX Runtime's that change values: float weights and biases beside quantised data become integers."""
+_INEXACT_REWRITES = ("WeightBiasQuantization", "MatmulTransposeFusion")
+"""Rewrites of ONNX Runtime's that change values: float weights and biases beside quantised data become integers; a
+transposed matrix times a vector loses its transposition.
+"""
 _EXACT_ACTIVATIONS = ("session.qdq_matmulnbits_accuracy_level", "0")
 """Products with quantised weights do not quantise what they are multiplied with, which is the default."""
 
