@@ -26,6 +26,7 @@ from halo_frontends.tensorflow import mappings as tensorflow_mappings
 from halo_frontends.tensorflow import operation as tensorflow_operation
 from halo_frontends.tflite import mappings as tflite_mappings
 from halo_frontends.tflite import operation as tflite_operation
+from halo_frontends.torchscript import table as aten_module
 from halo_frontends.torchscript.maker import Maker
 from halo_frontends.torchscript.table import table as aten_table
 from halo_py.archive import write_text_atomically
@@ -56,6 +57,14 @@ onnx {version}; do not edit.
 
 | operator | since | cpu | ipu-1 | on tiles | tiles | gradient | TorchScript | TensorFlow | TFLite | ODLA |
 |---|---|---|---|---|---|---|---|---|---|---|
+"""
+
+_OTHERS = """
+## Operators of other formats
+
+Cases of each operator whose values are the framework's own, of all that were tried; `-`: no case of its own.
+Recorded by `python -m tests.frontends.torchscript.operators` (Torch's own operator samples) and
+`python -m tests.frontends.tensorflow.operators` (random inputs).
 """
 
 MOST_NAMES = 6
@@ -93,8 +102,11 @@ def _records() -> dict[str, Any]:
     return json.loads(RECORDS.read_text()) if RECORDS.exists() else {}
 
 
-FOREIGN = ("torchscript", "tensorflow", "tflite")
+FORMATS = {"torchscript": "ATen (TorchScript, torch.export)", "tensorflow": "TensorFlow", "tflite": "TFLite"}
+"""Formats of other frameworks, with what the documentation calls their operators."""
+FOREIGN = tuple(FORMATS)
 """Formats with a column, in this order."""
+FRONTENDS = Path(aten_module.__file__).parent.parent
 
 
 def table() -> str:
@@ -105,7 +117,20 @@ def table() -> str:
     whole = results["ipu-1"].get("", [0, 0, 0, 0])
     versions = {entry["onnx"] for entry in records.values()}
     head = _HEAD.format(version=", ".join(sorted(versions)) or "-", on_tiles=whole[2], asked=whole[3])
-    return head + "".join(_line(name, found[name], results) for name in sorted(found, key=lambda n: ("." in n, n)))
+    lines = [_line(name, found[name], results) for name in sorted(found, key=lambda n: ("." in n, n))]
+    return head + "".join(lines) + _OTHERS + "".join(_checked(form, title) for form, title in FORMATS.items())
+
+
+def _checked(form: str, title: str) -> str:
+    """What of a format's operators passes, by name."""
+    recorded: dict[str, list[int]] = json.loads((FRONTENDS / form / "checked.json").read_text())
+    counts = {name.removeprefix("aten::"): found for name, found in recorded.items()}
+    mapped = dict(_foreign())[form]
+    names = sorted({*mapped, *counts}, key=lambda name: (name.lower(), name))
+    cells = [f"{name} {counts[name][0]}/{counts[name][1]}" if name in counts else f"{name} -" for name in names]
+    right, tried = (sum(found[place] for found in counts.values()) for place in (0, 1))
+    head = f"{len(names)} operators, {len(counts)} with cases of their own, {right:,} of {tried:,} cases right"
+    return f"\n### {title}\n\n{head}.\n\n{', '.join(cells)}\n"
 
 
 def _line(name: str, row: Row, results: Mapping[str, Mapping[str, list[int]]]) -> str:
