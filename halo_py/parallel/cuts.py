@@ -1,4 +1,4 @@
-"""Where to cut a chain of nodes into pipeline stages: dynamic programming over cut points."""
+"""Where to cut a chain of nodes into pipeline stages."""
 
 from __future__ import annotations
 
@@ -58,36 +58,109 @@ def link_bytes(value: Value) -> int:
 
 
 def balanced_cuts(chain: Chain, stages: int, link_bytes_per_second: float, room_bytes: float) -> tuple[int, ...] | None:
-    """First node of each stage, so that the slowest stage is as fast as it can be.
+    """First node of each stage, so that a pipeline cycle is as short as it can be.
 
-    A stage's time is its nodes' plus the arrival of its operands over the link; its weights must fit `room_bytes`.
-    None if the weights cannot be cut to fit, or there are fewer nodes than stages.
+    A cycle lasts as long as its slowest stage computes and then its busiest link carries, as `bsp.timing` counts it. A
+    stage's weights must fit `room_bytes`. None if they cannot be cut to fit, or there are fewer nodes than stages.
     """
     count = len(chain.nodes)
     if stages > count:
         return None
-    time = np.concatenate([[0.0], np.cumsum(chain.seconds)])
-    weight = np.concatenate([[0.0], np.cumsum(chain.weight_bytes)])
-    arrival = chain.crossing_bytes / link_bytes_per_second
-    best = np.full(count + 1, np.inf)
-    best[0] = 0.0
-    choices: list[NDArray[np.int64]] = []
-    for _stage in range(stages):
-        # cost[start, end]: the slowest stage when the last one runs nodes start..end-1
-        own = time[None, :] - time[:, None] + arrival[:, None]
-        cost = np.maximum(best[:, None], own)
-        cost[weight[None, :] - weight[:, None] > room_bytes] = np.inf
-        cost[np.tril_indices(count + 1)] = np.inf
-        choices.append(np.argmin(cost, axis=0))
-        best = np.min(cost, axis=0)
-    if not np.isfinite(best[count]):
-        return None
-    cuts: list[int] = []
-    end = count
-    for choice in reversed(choices):
-        end = int(choice[end])
-        cuts.append(end)
-    return tuple(reversed(cuts))
+    parts = _Parts(_summed(chain.seconds), _summed(chain.weight_bytes), stages, room_bytes)
+    carried = chain.crossing_bytes[1:count] / link_bytes_per_second
+    shortest, best = np.inf, None
+    for most_carried in _levels(carried):
+        if most_carried + parts.least_seconds >= shortest:
+            break
+        cuts = parts.evenest(np.flatnonzero(carried <= most_carried) + 1, shortest - most_carried)
+        if cuts is not None:
+            shortest, best = parts.slowest(cuts) + most_carried, cuts
+    return best
+
+
+def _summed(amounts: Floats) -> Floats:
+    return np.concatenate([[0.0], np.cumsum(amounts)])
+
+
+def _levels(amounts: Floats) -> list[float]:
+    """Amounts to try as bounds, rising: of those within one percent of each other, the largest."""
+    levels: list[float] = []
+    first = -1.0
+    for amount in np.unique(amounts).tolist():
+        if levels and amount <= first * 1.01:
+            levels[-1] = amount
+        else:
+            first = amount
+            levels.append(amount)
+    return levels or [0.0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """A chain to be cut into so many parts: sums of seconds and of weights before each node, and room for weights."""
+
+    seconds: Floats
+    weights: Floats
+    parts: int
+    room: float
+
+    @property
+    def least_seconds(self) -> float:
+        """No cut makes the slowest part faster than this."""
+        return max(float(self.seconds[-1]) / self.parts, float(np.diff(self.seconds).max(initial=0.0)))
+
+    def slowest(self, cuts: Sequence[int]) -> float:
+        """Seconds of the slowest part."""
+        return float(np.diff(self.seconds[[*cuts, len(self.seconds) - 1]]).max())
+
+    def evenest(self, starts: NDArray[np.int64], below: float) -> tuple[int, ...] | None:
+        """Cuts at some of these places whose slowest part is fastest; None if it is not faster than `below`."""
+        best = self._within(starts, min(below, float(self.seconds[-1])))
+        if best is None:
+            return None
+        low, high = self.least_seconds * (1 - 1e-9), self.slowest(best)
+        while high - low > 1e-6 * high:
+            middle = (low + high) / 2
+            found = self._within(starts, middle)
+            if found is None:
+                low = middle
+            else:
+                best, high = found, min(middle, self.slowest(found))
+        return best if high < below else None
+
+    def _within(self, starts: NDArray[np.int64], limit: float) -> tuple[int, ...] | None:
+        """Cuts whose parts take at most `limit` seconds each: every part as long as it can be."""
+        count = len(self.seconds) - 1
+        cuts = [0]
+        while (end := self._end(cuts[-1], limit)) < count:
+            place = int(np.searchsorted(starts, end, "right")) - 1
+            if place < 0 or starts[place] <= cuts[-1] or len(cuts) == self.parts:
+                return None
+            cuts.append(int(starts[place]))
+        return self._with_more(cuts, starts)
+
+    def _end(self, start: int, limit: float) -> int:
+        """The last place up to which a part from `start` stays within the limit and the room."""
+        by_time = np.searchsorted(self.seconds, float(self.seconds[start]) + limit * (1 + 1e-12), "right")
+        by_room = np.searchsorted(self.weights, float(self.weights[start]) + self.room, "right")
+        return min(int(by_time), int(by_room)) - 1
+
+    def _with_more(self, cuts: list[int], starts: NDArray[np.int64]) -> tuple[int, ...] | None:
+        """As many parts as there must be: the slowest that can be split is, as evenly as it can be."""
+        while len(cuts) < self.parts:
+            parts = list(zip(cuts, [*cuts[1:], len(self.seconds) - 1], strict=True))
+            parts.sort(key=lambda part: self.seconds[part[0]] - self.seconds[part[1]])
+            found = next((place for part in parts if (place := self._middle(part, starts)) is not None), None)
+            if found is None:
+                return None
+            cuts = sorted([*cuts, found])
+        return tuple(cuts)
+
+    def _middle(self, part: tuple[int, int], starts: NDArray[np.int64]) -> int | None:
+        """The place inside a part that halves its time best."""
+        places = starts[(starts > part[0]) & (starts < part[1])]
+        half = (self.seconds[part[0]] + self.seconds[part[1]]) / 2
+        return int(places[np.abs(self.seconds[places] - half).argmin()]) if places.size else None
 
 
 def stage_graphs(graph: Graph, order: Sequence[Node], cuts: Sequence[int]) -> list[Graph]:

@@ -1,7 +1,7 @@
 """Joint search over IPUs: which (replicas, stages, micro-batch), and where the chain is cut.
 
-Nothing is lowered twice: one lowering per micro-batch size prices every node; cuts come from those prices by dynamic
-programming; only the plans worth it are lowered stage by stage, and stages share the templates of equal ops.
+Nothing is lowered twice: one lowering per micro-batch size prices every node; cuts come from those prices; only the
+plans worth it are lowered stage by stage, and stages share the templates of equal ops.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from halo_py.bsp.links import neighbour_bytes_per_second
 from halo_py.bsp.lower import LoweringCache, lower_stage, lower_to_fit
 from halo_py.bsp.program import HostCall, InterIpuCopy, Program, StageProgram
 from halo_py.bsp.timing import program_time, stage_time
@@ -38,6 +39,10 @@ FEWEST_TILES = 4
 
 SHARED_OUT = 0.66
 """Fewer, larger vertices do the same work in about this share of the cycles at best: each has a fixed cost."""
+
+
+NEAR = 1.02
+"""Estimates of up to this many times the best one count as equal: then fewer stages are tried first."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,7 +124,8 @@ class ParallelSearch:
             seconds = self._estimate(plan)
             if seconds is not None:
                 estimates.append((seconds, plan))
-        estimates.sort(key=lambda entry: (entry[0], entry[1].stages))
+        near = NEAR * min((seconds for seconds, _plan in estimates), default=0.0)
+        estimates.sort(key=lambda entry: (max(entry[0], near), entry[1].stages))
         wanted = 2 if objective.limit_seconds is None else 4
         for _seconds, plan in estimates:
             candidate = self._lower(plan)
@@ -137,12 +143,9 @@ class ParallelSearch:
         if cuts is None:
             return None
         ends = [*cuts[1:], len(chain.nodes)]
-        link = self._link_bytes_per_second()
-        slowest = max(
-            float(chain.seconds[start:end].sum()) + float(chain.crossing_bytes[start]) / link
-            for start, end in zip(cuts, ends, strict=True)
-        )
-        return slowest / (plan.micro_batch * plan.replicas)
+        slowest = max(float(chain.seconds[start:end].sum()) for start, end in zip(cuts, ends, strict=True))
+        carried = max(float(chain.crossing_bytes[start]) for start in cuts) / self._link_bytes_per_second()
+        return (slowest + carried) / (plan.micro_batch * plan.replicas)
 
     def _cuts(self, plan: ParallelPlan, weight_room: float = WEIGHT_ROOMS[0]) -> tuple[Chain, tuple[int, ...] | None]:
         graph, whole = self._whole_stage(plan.micro_batch)
@@ -166,7 +169,7 @@ class ParallelSearch:
         return chain, balanced_cuts(chain, plan.stages, self._link_bytes_per_second(), room)
 
     def _link_bytes_per_second(self) -> float:
-        return self.system.link_bytes_per_second * max(1, self.system.links_per_ipu)
+        return float(neighbour_bytes_per_second(self.system)[NOMINAL])
 
     def _whole_stage(self, micro_batch: int) -> tuple[Graph, StageProgram]:
         found = self._whole.get(micro_batch)

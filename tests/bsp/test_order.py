@@ -78,3 +78,21 @@ def test_a_better_order_than_the_written_one_is_found() -> None:
 def test_equal_orders_keep_the_written_one() -> None:
     for graph in (layers(), branches()):
         assert list(order_nodes(graph)) == list(graph.nodes)
+
+
+def test_of_equal_peaks_the_order_that_keeps_less_alive_wins() -> None:
+    """A late peak hides wide intermediates that lie about for nothing: a pipeline would have to carry them."""
+    builder = GraphBuilder("late peak")
+    x = builder.input("x", TensorType(DType.FLOAT32, (4,)))
+    column = builder.input("column", TensorType(DType.FLOAT32, (100, 1)))
+    wide = [builder.add(Add(), [column, x])[0] for _ in range(12)]
+    total = wide[0]
+    for other in wide[1:]:
+        (total,) = builder.add(Add(), [total, other])
+    (largest,) = builder.add(Add(), [total, builder.input("many", TensorType(DType.FLOAT32, (20, 1, 1)))])
+    graph = builder.finish([largest])
+
+    order = [graph.nodes.index(node) for node in order_nodes(graph)]
+
+    assert peak_bytes(graph, order) == peak_bytes(graph, range(len(graph.nodes)))
+    assert order.index(12) < order.index(11), "the first sum comes before the last wide value"
