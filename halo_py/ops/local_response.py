@@ -30,14 +30,14 @@ class LRN(Op):
             raise args.error(f"a window of {self.size} channels: it has at least one")
         return (check_float(args, 2),)
 
-    def _window(self, channels: int) -> int:
+    def window(self, channels: int) -> int:
         """The window's size as far as it matters: from any channel, 2·channels - 1 reach all of them."""
         return min(self.size, max(1, 2 * channels - 1))
 
     def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
         array = args.array(0)
         x = widen(array)
-        window = self._window(x.shape[1])
+        window = self.window(x.shape[1])
         below = (window - 1) // 2
         margins = [(0, 0), (below, window - 1 - below), *[(0, 0)] * (x.ndim - 2)]
         sums = window_sums(np.pad(np.square(x), margins), window)
@@ -52,7 +52,7 @@ class LRN(Op):
         type = args.tensor(0)
         batch, channels, *field = type.static_shape
         flat = phases.view(x, (batch, channels, prod(field)))
-        kernel = channel_window_kernel(phases.form.type(flat), self._window(channels))
+        kernel = channel_window_kernel(phases.form.type(flat), self.window(channels))
         wide = kernel.write_types[0]
         sums = phases.form.value(wide, phases.shape(flat))
         phases.form.call(kernel, (flat,), (sums,))

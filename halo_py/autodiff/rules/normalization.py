@@ -99,8 +99,9 @@ def _lrn(at: Backward, op: LRN) -> list[Term]:
     x = at.x()
     wide = _wide(x)
     channels = x.extents[1]
-    below = (op.size - 1) // 2
-    margins = [[count if axis == 1 else 0 for axis in range(x.rank)] for count in (below, op.size - 1 - below)]
+    window = op.window(channels)
+    below = (window - 1) // 2
+    margins = [[count if axis == 1 else 0 for axis in range(x.rank)] for count in (below, window - 1 - below)]
     squares = wide.squared().padded(*margins)
-    near = total([squares.part(1, first, first + channels) for first in range(op.size)])
+    near = total([squares.part(1, first, first + channels) for first in range(window)])
     return [(wide / (near * (op.alpha / op.size) + op.bias) ** op.beta).cast(x.dtype)]
