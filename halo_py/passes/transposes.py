@@ -22,7 +22,7 @@ Perm = tuple[int, ...]
 
 @dataclass(frozen=True)
 class SinkTransposes(Pass):
-    """Moves transposes through element-wise ops, reductions, concats, pads and softmax until they meet and cancel.
+    """Moves transposes through ops that compute along the same elements or axes until they meet and cancel.
 
     The result is taken only if fewer elements are transposed than before. Then contractions take up the transposes
     around them: a flag of Gemm, or an Einsum in place of a MatMul, which reads and writes its operands as they lie.
@@ -120,6 +120,25 @@ def along_axis(rewriter: Rewriter, node: Node) -> bool:
     return _sink(rewriter, node, replace(op, axis=perm[axis]), (source,), perm, maker)
 
 
+def scaled(rewriter: Rewriter, node: Node) -> bool:
+    """QuantizeLinear or DequantizeLinear of a transposed operand -> Transpose of it, the axis of the scales moved."""
+    item = transposed(rewriter, node.inputs[0])
+    if item is None:
+        return False
+    perm, source, maker = item
+    op: Any = node.op
+    scales = [value for value in node.inputs[1:] if value is not None]
+    axis: int = op.axis % len(perm)
+    changed = replace(op, axis=perm[axis])
+    shapes = [static_shape(value) for value in scales]
+    if all(shape is not None and len(shape) < 2 for shape in shapes):
+        return _sink(rewriter, node, changed, (source, *node.inputs[1:]), perm, maker)
+    if not all(_may_turn(rewriter, value, perm) for value in scales):
+        return False
+    turned = [None if value is None else _turned(rewriter, value, perm, node) for value in node.inputs[1:]]
+    return _sink(rewriter, node, changed, (source, *turned), perm, maker)
+
+
 def concat(rewriter: Rewriter, node: Node) -> bool:
     """Concat of operands that are transposed alike -> Transpose of their Concat."""
     found = [transposed(rewriter, value) for value in node.inputs]
@@ -208,6 +227,7 @@ def reshape(rewriter: Rewriter, node: Node) -> bool:
 RULES = every_rule(
     {"Transpose": LAYOUT["Transpose"], "Reshape": [reshape, *LAYOUT["Reshape"]]},
     {kind: [along_axis] for kind in ("Softmax", "LogSoftmax", "Hardmax")},
+    {kind: [scaled] for kind in ("QuantizeLinear", "DequantizeLinear")},
     {kind: [reduction] for kind in REDUCTIONS},
     {"Concat": [concat], "Pad": [pad], "Slice": [slice_], "Split": [split], "*": [elementwise]},
 )

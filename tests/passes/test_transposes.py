@@ -52,11 +52,28 @@ CASES: dict[str, tuple[Spelling, list[str]]] = {
         lambda m, x: m.ReduceMean(m.Transpose(x, perm=TO), [2, 3], keepdims=0),
         ["ReduceMean"],
     ),
+    "stored": (around(lambda m, x: _stored(m, x, scales=0)), ["QuantizeLinear", "DequantizeLinear"]),
+    "stored by channel": (around(lambda m, x: _stored(m, x, scales=1)), ["QuantizeLinear", "DequantizeLinear"]),
+    "stored by channel, last": (
+        lambda m, x: m.Transpose(_stored(m, m.Transpose(x, perm=BACK), scales=1, axis=-2), perm=TO),
+        ["QuantizeLinear", "DequantizeLinear"],
+    ),
+    "stored in blocks": (
+        around(lambda m, x: _stored(m, x, scales=5, axis=1, block_size=5)),
+        ["QuantizeLinear", "DequantizeLinear"],
+    ),
     "between convolutions": (
         lambda m, x: _conv(m, m.Transpose(m.Relu(m.Transpose(_conv(m, m.Transpose(x, perm=TO)), perm=BACK)), perm=TO)),
         ["Transpose", "Conv", "Relu", "Conv"],
     ),
 }
+
+
+def _stored(m: Make, x: Value, **fields: int) -> Value:
+    """To integers and back, with one scale, one per channel or one per block."""
+    shape = {0: (), 1: (5,), 5: (2, 1, 3, 4)}[fields.pop("scales")]
+    scale, zero = np.asarray(np.abs(m.weights(*shape)) + 0.01, np.float32), np.ones(shape, np.int8)
+    return m.DequantizeLinear(m.QuantizeLinear(x, scale, zero, **fields), scale, zero, **fields)
 
 
 def _conv(m: Make, x: Value) -> Value:
