@@ -1,4 +1,4 @@
-"""If, Loop and Scan: nested graphs that run on the host unless folding removes them.
+"""If, Loop and Scan: nested graphs that run on the host unless folding removes them. Require: what is left of an If.
 
 Values that a body needs from outside are operands after the ONNX operands (`captured` of them), and inputs of every
 body after its own.
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from halo_py.errors import UsageError
 from halo_py.ir.builder import GraphBuilder
 from halo_py.ir.graph import Graph
 from halo_py.ir.op import EvaluateArgs, InferArgs, Op, RuntimeValue, Sample, op
@@ -78,6 +79,30 @@ class If(Op):
         for flag in (True, False):
             yield Sample(cls(captured=1), (np.asarray(flag), x), bodies=bodies)
         yield Sample(cls(captured=1), (np.asarray([True]), x), constant=(0,), bodies=bodies)
+
+
+@op("require", host_only=CONTROL)
+class Require(Op):
+    """Operand 1 unchanged, if the condition (operand 0) is not `refused`; else the run ends with the message."""
+
+    message: str
+    refused: int = 0
+
+    def infer(self, args: InferArgs) -> tuple[Type, ...]:
+        found = args.types[1]
+        if found is None:
+            raise args.error("operand 1 is missing")
+        return (found,)
+
+    def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
+        if _flag(args.inputs[0]) == bool(self.refused):
+            raise UsageError(self.message, hint="give inputs and shapes (--shape) that belong together")
+        return (args.inputs[1],)
+
+    @classmethod
+    def samples(cls) -> Iterable[Sample]:
+        yield Sample(cls("the flag is not set"), (np.asarray(True), floats(1, 3, 2)))
+        yield Sample(cls("the flag is set", refused=1), (np.asarray([False]), floats(1, 3, 2)))
 
 
 @op("loop", onnx="Loop", since=25, odla="odla_Loop", host_only=CONTROL)

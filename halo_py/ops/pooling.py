@@ -52,7 +52,7 @@ def window_values(x: Numbers, window: Window, fill: Any) -> Numbers:
     views: Numbers = sliding_window_view(padded, reaches, axis=tuple(range(2, 2 + window.rank)))
     steps = [slice(0, s * (size - 1) + 1, s) for s, size in zip(window.strides, out, strict=True)]
     views = views[(slice(None), slice(None), *steps, *(slice(None, None, d) for d in window.dilations))]
-    return views.reshape(*views.shape[: 2 + window.rank], -1)
+    return views.reshape(*views.shape[: 2 + window.rank], prod(window.kernel))
 
 
 def pool_form(args: TileArgs, window: Window, function: PoolFunction, **options: Any) -> TileForm | Refusal:
@@ -122,6 +122,7 @@ class MaxPool(Op):
         yield Sample(cls((2, 2, 3)), (floats(3, 1, 2, 3, 4, 5),), outputs=2)
         yield Sample(cls((2, 2), pads=(1, 1, 0, 0)), (numbers(4, DType.UINT8, 1, 2, 5, 5, high=200),))
         yield Sample(cls((2, 2)), (numbers(4, DType.FLOAT16, 1, 2, 5, 5),))
+        yield Sample(cls((2, 2)), (floats(5, 0, 2, 5, 5),), outputs=2)
 
 
 @op("average_pool", onnx="AveragePool", since=22, odla="odla_AveragePool")
@@ -173,6 +174,7 @@ class AveragePool(Op):
         yield Sample(cls((3,), auto_pad="SAME_LOWER", strides=(2,)), (floats(2, 1, 2, 11),))
         yield Sample(cls((2, 2, 3)), (floats(3, 1, 2, 3, 4, 5),))
         yield Sample(cls((2, 2)), (numbers(4, DType.FLOAT16, 1, 2, 5, 5),))
+        yield Sample(cls((2, 2)), (floats(5, 0, 2, 5, 5),))
 
 
 def _counts(ones: Numbers, window: Window, field: tuple[int, ...], padded: bool) -> Numbers:

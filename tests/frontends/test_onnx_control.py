@@ -11,7 +11,7 @@ import pytest
 from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
 
 import odla
-from halo_py.errors import ModelError
+from halo_py.errors import ModelError, UsageError
 from halo_py.evaluate import evaluate_graph
 from halo_py.frontend import ImportOptions, load_model
 from halo_py.ir.graph import Graph
@@ -68,6 +68,7 @@ def _kinds(graph: Graph) -> list[str]:
 
 W = {"w": random(1, 64, 128)}
 X = {"x": random(2, 64, 128)}
+W48 = {"w": random(1, 4, 8)}
 
 
 def test_an_unknown_condition_keeps_both_branches(tmp_path: Path) -> None:
@@ -116,6 +117,35 @@ def test_an_unknown_operator_in_a_branch_that_is_not_taken_does_not_matter(tmp_p
     )
     model = make_model(make_graph([node], [tensor_input("x", 2)], [untyped("y")], {"c": np.asarray(True)}))
     assert _kinds(load_model(write(model, tmp_path))) == ["relu"]
+
+
+@pytest.mark.parametrize("fits", [0, 1])
+@pytest.mark.parametrize("device", ["cpu", "ipu-tiny"])
+def test_a_branch_that_fits_no_given_shape_ends_the_run_that_asks_for_it(
+    fits: int, device: str, tmp_path: Path
+) -> None:
+    branches = [
+        _branch(helper.make_node("Mul", ["x", "w"], ["a"]), "a"),
+        _branch(helper.make_node("MatMul", ["x", "w"], ["b"]), "b"),
+    ]
+    then, other = branches[fits], branches[1 - fits]
+    node = helper.make_node("If", ["c"], ["y"], name="choice", then_branch=then, else_branch=other)
+    ports = [tensor_input("c", type=BOOL), tensor_input("x", "n", "m")]
+    path, x = write(make_model(make_graph([node], ports, [untyped("y")], W48)), tmp_path), random(3, 4, 8)
+    taken, not_taken = np.asarray(fits == 0), np.asarray(fits == 1)
+    expected = judge(path, {"c": taken, "x": x})[0]
+    np.testing.assert_allclose(odla.execute(path, {"c": taken, "x": x}, device=device)["y"], expected, rtol=1e-6)
+    name = ("else", "then")[fits]
+    with pytest.raises(UsageError, match=rf"node 'choice', op If: .* asks for the {name}_branch, .* given shapes: "):
+        odla.execute(path, {"c": not_taken, "x": x}, device=device)
+
+
+def test_branches_of_which_none_fits_are_refused(tmp_path: Path) -> None:
+    branch = _branch(helper.make_node("MatMul", ["x", "w"], ["b"]), "b")
+    node = helper.make_node("If", ["c"], ["y"], then_branch=branch, else_branch=branch)
+    model = make_model(make_graph([node], [tensor_input("c", type=BOOL), tensor_input("x", 4, 8)], [untyped("y")], W48))
+    with pytest.raises(ModelError, match="op MatMul"):
+        load_model(write(model, tmp_path))
 
 
 def test_branches_nest_and_shadow_names(tmp_path: Path) -> None:

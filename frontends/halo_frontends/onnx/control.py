@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from halo_frontends.onnx.draft import Draft
 from halo_frontends.onnx.scope import Scope
-from halo_py.errors import ModelError
+from halo_py.errors import ModelError, ShapeError
 from halo_py.ir.builder import GraphBuilder
 from halo_py.ir.graph import Graph, Value
 from halo_py.types import Dim, DType, OptionalType, SequenceType, TensorType, Type, symbol
@@ -38,9 +38,35 @@ class Built:
     captured: dict[Value, Value]
 
 
-def build_branches(draft: Draft, branches: Sequence[GraphProto], scope: Scope, import_nodes: ImportNodes) -> Bodies:
-    """The two branches of an If; both take the same captured operands in the same order."""
-    built = [_build(draft, branch, (), scope, import_nodes) for branch in branches]
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """The branch of an If whose operations do not fit the shapes that reach it, and why."""
+
+    number: int
+    error: ShapeError
+
+
+def build_branches(
+    draft: Draft, branches: Sequence[GraphProto], scope: Scope, import_nodes: ImportNodes
+) -> Bodies | Misfit:
+    """The two branches of an If; both take the same captured operands in the same order.
+
+    Exporters write one branch per sample rate or per rank: with the shapes of a run, often only one of them fits.
+
+    Raises:
+        ShapeError: neither branch fits.
+    """
+    built: list[Built] = []
+    misfit: Misfit | None = None
+    for number, branch in enumerate(branches):
+        try:
+            built.append(_build(draft, branch, (), scope, import_nodes))
+        except ShapeError as error:
+            if misfit is not None:
+                raise
+            misfit = Misfit(number, error)
+    if misfit is not None:
+        return misfit
     captured = tuple(dict.fromkeys(value for entry in built for value in entry.captured))
     return Bodies(tuple(with_captured(entry, captured) for entry in built), captured)
 

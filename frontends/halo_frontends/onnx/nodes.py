@@ -11,7 +11,7 @@ import numpy as np
 
 from halo_frontends.importer import Refusals, make_op
 from halo_frontends.onnx.attributes import AttributeValue, attribute_value, referenced
-from halo_frontends.onnx.control import Bodies, build_branches, build_loop, build_scan
+from halo_frontends.onnx.control import Bodies, Misfit, build_branches, build_loop, build_scan
 from halo_frontends.onnx.draft import Draft
 from halo_frontends.onnx.expansions import expanded, refusal
 from halo_frontends.onnx.functions import (
@@ -32,6 +32,7 @@ from halo_py.errors import ModelError, Where
 from halo_py.ir.builder import GraphBuilder
 from halo_py.ir.graph import Value
 from halo_py.ir.op import REGISTRY, Op
+from halo_py.ops.control import Require
 
 if TYPE_CHECKING:
     from halo_frontends.onnx.proto import NodeProto
@@ -194,7 +195,23 @@ class NodeImporter:
             inside = replace(frame, scope=Scope(frame.scope.builder, frame.scope))
             return self.graph(inside, branch)
         bodies = build_branches(draft, graphs, frame.scope, self._nested(frame))
+        if isinstance(bodies, Misfit):
+            return self._only_branch(frame, draft, graphs, bodies)
         return self._with_bodies(frame, draft, bodies)
+
+    def _only_branch(self, frame: Frame, draft: Draft, graphs: Sequence[GraphProto], misfit: Misfit) -> Sequence[Value]:
+        """The branch that fits in place of the node; a run whose condition asks for the other one fails."""
+        inside = replace(frame, scope=Scope(frame.scope.builder, frame.scope))
+        results = self.graph(inside, graphs[1 - misfit.number])
+        name = ("then_branch", "else_branch")[misfit.number]
+        message = (
+            f"{draft.where}: its condition asks for the {name}, which does not fit the given shapes: {misfit.error}"
+        )
+        op = Require(message, 1 - misfit.number)
+        return [
+            frame.scope.builder.add(op, (draft.value(0), value), outputs=(output,), name=output, where=draft.where)[0]
+            for value, output in zip(results, draft.outputs, strict=False)
+        ]
 
     def _with_bodies(self, frame: Frame, draft: Draft, bodies: Bodies) -> Sequence[Value]:
         """A node with nested graphs; what they capture stands after its own operands."""
