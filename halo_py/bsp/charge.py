@@ -36,13 +36,17 @@ Priced = tuple[Exchange | Compute, "tuple[MovePrice, ...]"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Charged:
-    """A body with what was noted while it was lowered. `roots` names the local value whose bytes a result is."""
+    """A body with what was noted while it was lowered.
+
+    `roots` names the local value whose bytes a result is, `in_place` values that may be written over operands.
+    """
 
     name: str
     body: TemplateBody
     priced: Sequence[Priced]
     lifetimes: Lifetimes
     roots: dict[int, int]
+    in_place: dict[int, tuple[int, ...]]
     pricing: Pricing
 
     def facts(self) -> TemplateFacts:
@@ -69,12 +73,18 @@ class Charged:
             form,
             {local: home for local in outside if (home := self.body.homes[local]) is not None},
             {local: root for local, root in self.roots.items() if root != local},
+            self._in_place(),
             None if has_loop else tuple(phases),
             self.lifetimes.peak(outside, tiles),
             vertices,
             np.ceil(exchange_code).astype(np.int64),
             codelets,
         )
+
+    def _in_place(self) -> dict[int, tuple[int, ...]]:
+        """Results that may be written over one of these operands of the op."""
+        firsts = {local: self.lifetimes.root(root) for local, root in self.roots.items()}
+        return {local: self.in_place[first] for local, first in firsts.items() if first in self.in_place}
 
     def template(
         self, facts: TemplateFacts, source: Callable[[], TemplateBody], taken: tuple[tuple[int, Decision], ...]

@@ -46,6 +46,8 @@ class Emission:
     input_homes: dict[int, TileMapping] = field(default_factory=dict[int, TileMapping])
     serial_steps: dict[Move, int] = field(default_factory=dict[Move, int])
     """In how many serial pieces a move's bytes arrive, so that a tile has room for one piece at a time."""
+    in_place: dict[int, tuple[int, ...]] = field(default_factory=dict[int, tuple[int, ...]])
+    """Values that may be written over operands of the op that nobody else needs, with those operands."""
     _view_source: dict[int, int] = field(default_factory=dict[int, int])
     _twins: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
 
@@ -57,6 +59,7 @@ class Emission:
             homes=dict(self.homes),
             priced=list(self.priced),
             lifetimes=self.lifetimes.copy(),
+            in_place=dict(self.in_place),
         )
 
     def bind(self, operands: Sequence[Operand | None]) -> None:
@@ -167,6 +170,15 @@ class Emission:
         self.homes[local] = exact
         bits = self.form.values[local].dtype.bits
         self.lifetimes.write(local, tile_bytes(exact, bits, self.pricing.tiles))
+
+    def overwrite(self, operands: Sequence[int], result: int) -> None:
+        """`result`, about to be settled, is written over one of `operands`, which are read for the last time."""
+        roots = tuple(map(self.root, operands))
+        own = next((root for root in roots if root not in self.form.inputs), None)
+        if own is None:
+            self.in_place[result] = roots
+        else:
+            self.lifetimes.alias(result, own)
 
     def root(self, local: int) -> int:
         """The value that this one is a view of; itself if of none."""

@@ -81,14 +81,16 @@ class TemplateFacts:
     """Facts of a template; arrays are per tile [tiles].
 
     homes: of the operands and results on tiles, by local number. views: results that are views, with the local value
-    whose bytes they are. phases: exchanges and computes in order, or None if there is a loop (such a template runs
-    alone). temporary: most bytes needed at once beside operands and results. vertices: vertex instances.
-    exchange_code: bytes of exchange code. codelets: by name, on which tiles.
+    whose bytes they are. in_place: results that may be written over one of these operands, if nobody needs it later.
+    phases: exchanges and computes in order, or None if there is a loop (such a template runs alone). temporary: most
+    bytes needed at once beside operands and results. vertices: vertex instances. exchange_code: bytes of exchange code.
+    codelets: by name, on which tiles.
     """
 
     form: TileForm
     homes: Mapping[int, TileMapping]
     views: Mapping[int, int]
+    in_place: Mapping[int, tuple[int, ...]]
     phases: tuple[Phase, ...] | None
     temporary: Ints
     vertices: Ints

@@ -41,19 +41,19 @@ class Lifetimes:
         self.clock += 1
 
     def alias(self, view: int, source: int) -> None:
-        """`view` is the same bytes as `source`."""
-        self._source[view] = self._root(source)
+        """`view` has the bytes of `source`: it is another view of them, or written over them."""
+        self._source[view] = self.root(source)
 
     def write(self, local: int, bytes_by_tile: Ints) -> None:
         """`local` is written in this phase."""
-        root = self._root(local)
+        root = self.root(local)
         known = self._bytes.get(root)
         self._bytes[root] = bytes_by_tile if known is None else np.maximum(known, bytes_by_tile)
         self._extend(root)
 
     def read(self, local: int) -> None:
         """`local` is read by the exchange or compute that comes next."""
-        self._extend(self._root(local), ahead=2)
+        self._extend(self.root(local), ahead=2)
 
     def temporary(self, bytes_by_tile: Ints, phases: int, *, until_end_of_loop: bool = False) -> None:
         """Memory needed from this phase for `phases` more, or all through the loop that is open."""
@@ -80,7 +80,7 @@ class Lifetimes:
 
     def peak(self, outside: Iterable[int], tiles: int) -> Ints:
         """Most bytes alive at once on each tile [tiles], without the values `outside` (operands, results)."""
-        excluded = {self._root(local) for local in outside}
+        excluded = {self.root(local) for local in outside}
         ranges = [
             (*self._range[root], amount) for root, amount in self._bytes.items() if root not in excluded
         ] + self._temporaries
@@ -92,7 +92,8 @@ class Lifetimes:
             change[min(last, self.clock + 2) + 1] -= amount
         return np.asarray(np.cumsum(change, axis=0).max(axis=0), np.int64)
 
-    def _root(self, local: int) -> int:
+    def root(self, local: int) -> int:
+        """The value whose bytes these are."""
         return self._source.get(local, local)
 
     def _extend(self, root: int, ahead: int = 0) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from halo_py.bsp.emission import Operand
 from halo_py.bsp.facts import TemplateFacts
 from halo_py.bsp.forms import FormCache
-from halo_py.bsp.memory import memory_account
+from halo_py.bsp.memory import memory_account, temporaries
 from halo_py.bsp.options import LoweringOptions
 from halo_py.bsp.order import order_nodes, value_bytes
 from halo_py.bsp.pricing import Pricing
@@ -108,8 +108,11 @@ def _scheduled(
     return steps, memory_account(stage.graph, steps, stage.homes, stage.cache, stage.pricing)
 
 
-SMALLER_SHARES = (0.25, 0.05)
-"""Shares of a tile's memory for an op's temporaries that are tried, after the one asked for, to make a stage fit."""
+LEAST_SHARE = 0.05
+"""Share of a tile's memory for an op's temporaries below which nothing is tried."""
+
+MOST_ATTEMPTS = 4
+"""How often a stage is lowered to make it fit."""
 
 
 def lower_to_fit(
@@ -124,19 +127,30 @@ def lower_to_fit(
 ) -> StageProgram:
     """As `lower_stage`; if the stage does not fit, with ever less room for temporaries (ops then work in serial steps).
 
-    Answers the first that fits, else the one whose fullest tile has least. What always lies on the tiles stays, so if
-    that alone is too much nothing more is tried.
+    How much less is what the fullest step has too much. Answers the first that fits, else the one whose fullest tile
+    has least. What always lies on the tiles stays, so if that alone is too much nothing more is tried.
     """
     best: StageProgram | None = None
-    for share in (options.temporary_share, *(s for s in SMALLER_SHARES if s < options.temporary_share)):
+    share = options.temporary_share
+    for attempt in range(MOST_ATTEMPTS):
         wanted = replace(options, temporary_share=share)
         made = lower_stage(graph, chip, wanted, cache, order=order, from_host=from_host, to_host=to_host)
         if best is None or made.memory.fullest_bytes < best.memory.fullest_bytes:
-            best = made
-        if best.memory.fits or sum(best.memory.always_live.values()) > chip.bytes_per_tile:
+            best = replace(made, squeezed=attempt > 0)
+        if best.memory.fits or sum(best.memory.always_live.values()) > chip.bytes_per_tile or share <= LEAST_SHARE:
             break
+        last = attempt == MOST_ATTEMPTS - 2
+        share = LEAST_SHARE if last else max(LEAST_SHARE, min(share / 2, max(0.4 * share, _share_left(made, cache))))
     assert best is not None
     return best
+
+
+def _share_left(stage: StageProgram, cache: LoweringCache) -> float:
+    """The share of the fullest tile that temporaries of the fullest step may have beside everything else there."""
+    account = stage.memory
+    amount = temporaries(stage.supersteps[account.peak_step], cache)
+    there = 0 if isinstance(amount, int) else int(amount[account.fullest_tile])
+    return (account.capacity_bytes - (account.fullest_bytes - there)) / account.capacity_bytes
 
 
 def lower_again(

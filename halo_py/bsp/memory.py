@@ -43,16 +43,20 @@ class _Ranges:
     root: dict[Value, Value] = field(default_factory=dict["Value", "Value"])
     first: dict[Value, int] = field(default_factory=dict["Value", int])
     last: dict[Value, int] = field(default_factory=dict["Value", int])
+    last_calls: dict[Value, set[int]] = field(default_factory=dict["Value", set[int]])
+    """Numbers of the calls that touch a value in the last superstep that does."""
 
     def of(self, value: Value) -> Value:
         """The value whose bytes these are."""
         return self.root.get(value, value)
 
-    def touch(self, value: Value, step: int) -> None:
-        """The value is written or read in this superstep."""
+    def touch(self, value: Value, step: int, call: int = -1) -> None:
+        """The value is written or read in this superstep, by its call of this number."""
         root = self.of(value)
         self.first.setdefault(root, step)
-        self.last[root] = max(self.last.get(root, step), step)
+        if step > self.last.get(root, -1):
+            self.last[root], self.last_calls[root] = step, set()
+        self.last_calls[root].add(call)
 
 
 def live_ranges(
@@ -64,19 +68,20 @@ def live_ranges(
     for value in graph.inputs:
         ranges.touch(value, 0)
     for number, step in enumerate(steps):
-        for call in step.calls:
+        for place, call in enumerate(step.calls):
             if isinstance(call, Call):
                 _note_views(call, cache.facts(call.template), ranges)
             for value in (*call.node.inputs, *call.node.outputs):
                 if value is not None:
-                    ranges.touch(value, number)
+                    ranges.touch(value, number, place)
     for value in graph.outputs:
         ranges.touch(value, max(len(steps) - 1, 0))
     kept = {ranges.of(value) for value in always}
+    _overwrite(steps, cache, ranges, kept.union(map(ranges.of, graph.inputs), map(ranges.of, graph.outputs)))
     return [
         LiveRange(value, value_tile_bytes(value, homes[value], tiles), first, ranges.last[value])
         for value, first in ranges.first.items()
-        if value in homes and value not in kept
+        if value in homes and value not in kept and first <= ranges.last[value]
     ]
 
 
@@ -98,6 +103,26 @@ def _note_views(call: Call, facts: TemplateFacts, ranges: _Ranges) -> None:
         viewed = operands.get(facts.views.get(local))
         if viewed is not None:
             ranges.root[value] = ranges.of(viewed)
+
+
+def _overwrite(steps: Sequence[Superstep], cache: LoweringCache, ranges: _Ranges, kept: set[Value]) -> None:
+    """Results written over an operand that is read for the last time need bytes of their own only after that step."""
+    for number, step in enumerate(steps):
+        for place, call in enumerate(step.calls):
+            if not isinstance(call, Call):
+                continue
+            form, in_place = (facts := cache.facts(call.template)).form, facts.in_place
+            for local, operands in in_place.items():
+                result = ranges.of(call.node.outputs[form.outputs.index(local)])
+                values = [call.node.inputs[form.inputs.index(operand)] for operand in operands]
+                if any(
+                    value is not None
+                    and call.node.inputs.count(value) == 1
+                    and (root := ranges.of(value)) not in kept
+                    and (ranges.last[root], ranges.last_calls[root]) == (number, {place})
+                    for value in values
+                ):
+                    ranges.first[result] = number + 1
 
 
 def always_live(

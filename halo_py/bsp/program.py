@@ -347,6 +347,8 @@ class StageProgram:
     """Which IPU of the replica runs it."""
     recipe: Recipe | None = None
     """How to lower it again; None: it cannot be stored."""
+    squeezed: bool = False
+    """Whether ops have less room for temporaries than asked for, because else it would not fit. It is not stored."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,6 +12,7 @@ from halo_py.bsp.charge import Charged
 from halo_py.bsp.emission import Emission, Operand
 from halo_py.bsp.facts import TemplateFacts
 from halo_py.bsp.fold import tile_bytes
+from halo_py.bsp.in_place import overwritable, read_once
 from halo_py.bsp.loop_access import is_indexed, serial_steps_of, swept, without_partial_slices, written_in
 from halo_py.bsp.program import (
     CombineGroup,
@@ -74,6 +75,7 @@ class TemplateBuilder:
         self.replay = replay
         self.taken: list[tuple[int, Decision]] = []
         """Every decision with its kernel, loop bodies that were given up included; they replay in this order."""
+        self.last_reads = read_once(form)
         self.emitted = Emission(form, pricing)
         self.emitted.bind(operands)
 
@@ -85,7 +87,8 @@ class TemplateBuilder:
         """
         body = self.body()
         roots = {local: self.emitted.root(local) for local in self.form.outputs}
-        charged = Charged(self.name, body, self.emitted.priced, self.emitted.lifetimes, roots, self.pricing)
+        noted = self.emitted
+        charged = Charged(self.name, body, noted.priced, noted.lifetimes, roots, noted.in_place, self.pricing)
         facts = charged.facts()
         taken = tuple(self.taken)
         replay = tuple(decision for _number, decision in taken)
@@ -136,8 +139,20 @@ class TemplateBuilder:
         if placement.depth > 1:
             steps.extend(self._combine(kernel, number, call, placement))
         else:
+            self._overwrite(call, placement, kernel)
             self._written(call, placement.writes, kernel, loop)
         return steps
+
+    def _overwrite(self, call: KernelCall, placement: Placement, kernel: Kernel) -> None:
+        """The result takes the place of an operand that lies where the vertices read it and is not read again."""
+        found: list[int] = []
+        for operand in overwritable(kernel):
+            local, need = call.inputs[operand], placement.reads[operand]
+            home = self.emitted.homes[local].viewed(need.shape)
+            if self.emitted.root(local) in self.last_reads and home is not None and home.same_as(need):
+                found.append(local)
+        if found:
+            self.emitted.overwrite(found, call.outputs[0])
 
     def _placement(
         self, kernel: Kernel, number: int, call: KernelCall, loop: _LoopScope | None

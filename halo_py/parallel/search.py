@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from halo_py.targets import Chip, System
 
 MOST_MICRO_BATCHES_TRIED = 5
-"""Micro-batch sizes lowered at most: the largest first, then smaller ones until one fits."""
+"""Micro-batch sizes lowered at most: the largest first, then smaller ones until one fits with room for every op."""
 
 WEIGHT_ROOMS = (0.75, 0.55, 0.4, 0.3)
 """Shares of the tile memory that weights may take when cutting, tried in turn until the lowered account fits."""
@@ -58,6 +58,11 @@ class Candidate:
     def fits(self) -> bool:
         """Whether every IPU's fullest tile fits."""
         return all(stage.memory.fits for stage in self.program.stages)
+
+    @property
+    def squeezed(self) -> bool:
+        """Whether a stage fits only because its ops have little room, which may make it slow."""
+        return any(stage.squeezed for stage in self.program.stages)
 
     @property
     def items_per_second(self) -> float:
@@ -94,15 +99,24 @@ class ParallelSearch:
         Raises UsageError if no plan has this batch.
         """
         plans = plans_for(batch, self.system.ipus, pins, fixed_micro_batch)
-        for plan in self._single_stage(plans):
-            if self._lower(plan).fits:
-                break
+        self._largest_that_fits(self._single_stage(plans), objective)
         most = max(plan.ipus for plan in plans)
-        fitting = [candidate for candidate in self.tried if candidate.fits]
-        if not fitting or (objective.kind == "throughput" and max(c.plan.ipus for c in fitting) < most):
+        roomy = [candidate for candidate in self.tried if candidate.fits and not candidate.squeezed]
+        if not roomy or (objective.kind == "throughput" and max(c.plan.ipus for c in roomy) < most):
             self._pipelines(plans, objective)
         fitting = [candidate for candidate in self.tried if candidate.fits]
         return min(fitting, key=lambda candidate: _rank(candidate, objective)) if fitting else None
+
+    def _largest_that_fits(self, plans: Sequence[ParallelPlan], objective: Objective) -> None:
+        """Lowers plans in this order until one fits with room for every op, or fits and is no better than before."""
+        best: Candidate | None = None
+        for plan in plans:
+            candidate = self._lower(plan)
+            if not candidate.fits:
+                continue
+            if not candidate.squeezed or (best is not None and _rank(candidate, objective) >= _rank(best, objective)):
+                return
+            best = candidate
 
     def _single_stage(self, plans: Sequence[ParallelPlan]) -> list[ParallelPlan]:
         """One IPU per replica: as many replicas as possible, the largest micro-batch first."""

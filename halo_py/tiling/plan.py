@@ -87,7 +87,7 @@ class Placement:
         exists: the access is a window or reads whole dimensions, an axis would be cut that may not be, or a
         reduction would be cut.
         """
-        axes = _plain_axes(access, kernel)
+        axes = plain_axes(access, kernel)
         viewed = mapping.viewed(access.shape)
         if axes is None or viewed is None:
             return None
@@ -207,7 +207,7 @@ def combine_elements(bits: int) -> int:
     return max(1, COMBINE_BYTES * 8 // bits)
 
 
-def _plain_axes(access: Access, kernel: Kernel) -> list[int | None] | None:
+def plain_axes(access: Access, kernel: Kernel) -> list[int | None] | None:
     """The axis of each dimension (None: a dimension of one element), if every dimension is a whole axis of its own."""
     axes: list[int | None] = []
     for dim, extent in zip(access.dims, access.shape, strict=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from halo_py.bsp.memory import temporaries
+from halo_py.bsp.memory import live_ranges, temporaries
 from halo_py.bsp.program import Call, CombineGroup, Compute, Exchange, Template, VertexGroup
 from halo_py.ir.graph import Graph, Value
 from halo_py.tiling.mapping import TileMapping
@@ -75,6 +75,26 @@ def views(made: Lowered) -> dict[Value, Value]:
     return found
 
 
+ELEMENTWISE = ("add", "mul", "tanh")
+
+
+def written_over(made: Lowered, graph: Graph, value: Value) -> bool:
+    """Whether a result takes the place of an operand: of its shape, on the same tiles, and not read by anybody else."""
+    nodes = [call.node for step in made.stage.supersteps for call in step.calls]
+    node = next((node for node in nodes if value in node.outputs), None)
+    if node is None or node.op.kind not in ELEMENTWISE:
+        return False
+    homes = made.stage.homes
+    return any(
+        operand is not None
+        and operand not in (*graph.inputs, *graph.constants, *graph.outputs)
+        and operand.type == value.type
+        and [reader for reader in nodes if operand in reader.inputs] == [node]
+        and homes[operand].same_as(homes[value])
+        for operand in node.inputs
+    )
+
+
 def live_on(made: Lowered, graph: Graph, number: int, tile: int) -> int:
     """Bytes of values (not constants) alive on a tile in superstep `number`."""
     steps, shared = made.stage.supersteps, views(made)
@@ -84,6 +104,8 @@ def live_on(made: Lowered, graph: Graph, number: int, tile: int) -> int:
         born = next((s for s, step in enumerate(nodes) if any(value in node.outputs for node in step)), 0)
         uses = [s for s, step in enumerate(nodes) for node in step if value in node.inputs]
         last = len(steps) - 1 if value in graph.outputs else max([born, *uses])
+        if born == number and written_over(made, graph, value):
+            continue
         if born <= number <= last:
             alive.add(shared.get(value, value))
     homes = made.stage.homes
@@ -131,6 +153,20 @@ def _fixed(made: Lowered, used: list[Template], constants: list[Value], tile: in
     code = int(np.ceil(len(names) * TINY.codelet_code_bytes))
     state = int(np.ceil(vertices * TINY.vertex_state_bytes))
     return weights + code + exchange_code + state + round(TINY.stack_bytes_per_tile)
+
+
+def test_a_result_lies_where_its_operand_lay() -> None:
+    """A tanh is made in place of the sum that nobody else reads; the first product cannot be, of the input."""
+    made = lowered(layers(3))
+    ranges = live_ranges(made.graph, made.stage.supersteps, made.stage.homes, made.cache, TINY.tiles)
+    first = {entry.value.name: entry.first for entry in ranges}
+    steps = made.stage.supersteps
+    step_of = {call.node.name: number for number, step in enumerate(steps) for call in step.calls}
+    result_of = {node.name: node.outputs[0] for node in made.graph.nodes}
+    assert written_over(made, made.graph, result_of["tanh1"])
+    assert first[result_of["tanh1"].name] == step_of["tanh1"] + 1
+    assert not written_over(made, made.graph, result_of["matmul0"])
+    assert first[result_of["matmul0"].name] == step_of["matmul0"]
 
 
 def test_largest_lists_what_lies_on_the_fullest_tile() -> None:

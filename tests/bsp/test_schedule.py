@@ -70,5 +70,7 @@ def test_less_room_for_temporaries_until_it_fits() -> None:
     assert not lower_stage(graph, chip, options, LoweringCache()).memory.fits
     made = lower_to_fit(graph, chip, options, LoweringCache())
     assert made.memory.fits
+    assert made.squeezed
+    assert not lower_to_fit(graph, TINY, options, LoweringCache()).squeezed
     hopeless = lower_to_fit(graph, TINY.with_values(bytes_per_tile=10_000), options, LoweringCache())
     assert not hopeless.memory.fits
