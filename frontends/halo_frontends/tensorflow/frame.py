@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from halo_frontends.emitter import Emitter
 from halo_frontends.tensorflow.graph import Body, Library, NodeInfo, Ref, Users
 from halo_frontends.tensorflow.nest import Nest
-from halo_frontends.tensorflow.operation import MAPPINGS, Operation
+from halo_frontends.tensorflow.operation import MAPPINGS, ON_PAIRS, Operation
 from halo_frontends.tensorflow.sides import Sides
 from halo_frontends.tensorflow.things import Collected, Opaque, TensorList, Thing, Variable
+from halo_frontends.tensorflow_ops.complex_numbers import Complex
 from halo_py.errors import ModelError, UnsupportedError, Where
 from halo_py.ir.graph import Value
 
@@ -138,12 +139,15 @@ class Frame:
         op = Operation(node, inputs, self.emitter(node), self)
         mapping = MAPPINGS.get(node.op)
         if mapping is not None:
-            results = mapping.function(op)
+            function = mapping.function
+            if any(isinstance(thing, Complex) for thing in inputs):
+                function = ON_PAIRS.get(node.op, function)
+            results = function(op)
         elif node.op in self.model.library:
             results = self.call(node.op, inputs, node)
         else:
             raise UnsupportedError(f"{node.op} is not supported", where)
-        if isinstance(results, (Value, Variable, TensorList, Collected, Opaque)):
+        if isinstance(results, (Value, Complex, Variable, TensorList, Collected, Opaque)):
             return (results,)
         return results
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from halo_frontends.tensorflow.things import TensorList, Thing
+from halo_frontends.tensorflow_ops.complex_numbers import Complex
 from halo_py.ir.builder import GraphBuilder
 from halo_py.ir.graph import Value
 from halo_py.ir.inference import SMALL_CONTENTS
@@ -51,6 +52,8 @@ class Nest:
         """The same for anything that a body may be given."""
         if isinstance(thing, Value):
             return self.capture(thing)
+        if isinstance(thing, Complex):
+            return Complex(self.capture(thing.real), self.capture(thing.imaginary))
         if isinstance(thing, TensorList):
             items = None if thing.items is None else self.capture(thing.items)
             length = self.capture(thing.length) if isinstance(thing.length, Value) else thing.length

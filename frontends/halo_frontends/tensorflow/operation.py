@@ -98,6 +98,20 @@ MAPPINGS: dict[str, Mapping] = {}
 """Operator -> its mapping. `load_mappings` of the package's `mappings` fills it."""
 
 
+ON_PAIRS: dict[str, MapFunction] = {}
+"""Operator -> what it becomes where an operand is complex, if that is something else."""
+
+
+def maps_pairs(*operators: str) -> Callable[[MapFunction], MapFunction]:
+    """Declare what these operators become where an operand is complex."""
+
+    def declare(function: MapFunction) -> MapFunction:
+        ON_PAIRS.update(dict.fromkeys(operators, function))
+        return function
+
+    return declare
+
+
 def maps(*operators: str, results: str = "", needs: Needs | None = None) -> Callable[[MapFunction], MapFunction]:
     """Declare what these operators become; `results` are names with blanks between.
 

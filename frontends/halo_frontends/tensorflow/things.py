@@ -1,11 +1,12 @@
-"""What a result of a node can be while importing: a value of the graph, a variable, a list of tensors, a table."""
+"""What a result of a node can be while importing: a value of the graph, a complex tensor, a variable, a list."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from halo_py.errors import ModelError, Where
+from halo_frontends.tensorflow_ops.complex_numbers import Complex
+from halo_py.errors import ModelError, UnsupportedError, Where
 from halo_py.ir.graph import Value
 from halo_py.types import DType
 
@@ -48,12 +49,16 @@ class Opaque:
     kind: str
 
 
-Thing: TypeAlias = Value | Variable | TensorList | Collected | Opaque
+Thing: TypeAlias = Value | Complex | Variable | TensorList | Collected | Opaque
 
 
 def as_value(thing: Thing | None, what: str, where: Where) -> Value:
-    """The value that a thing is. Raises ModelError for anything else."""
+    """The value that a thing is. Raises UnsupportedError for complex numbers, ModelError for anything else."""
     if isinstance(thing, Value):
         return thing
+    if isinstance(thing, Complex):
+        raise UnsupportedError(
+            f"{what} is complex, which is not supported here", where, "the real and the imaginary part are, one by one"
+        )
     found = "nothing" if thing is None else thing.kind if isinstance(thing, Opaque) else type(thing).__name__
     raise ModelError(f"{what} must be a tensor, found {found}", where)

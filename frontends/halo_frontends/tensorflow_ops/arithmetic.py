@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import SupportsFloat
+from typing import TYPE_CHECKING, SupportsFloat
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from halo_py.errors import UnsupportedError, Where
 from halo_py.ir.graph import Value
 from halo_py.ops.limits import integer_limits
 from halo_py.types import DType
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 def floor_div(x: Value, y: Value, emit: Emitter) -> Value:
@@ -131,19 +134,26 @@ def sum_of(values: Sequence[Value], emit: Emitter) -> Value:
     return total
 
 
-def fake_quantized(x: Value, low: float, high: float, bits: int, narrow: bool, emit: Emitter) -> Value:
-    """X rounded to one of 2^bits levels between bounds that are nudged so that 0 is a level."""
+def fake_quantized(x: Value, low: ArrayLike, high: ArrayLike, bits: int, narrow: bool, emit: Emitter) -> Value:
+    """X rounded to one of 2^bits levels between bounds that are nudged so that 0 is a level.
+
+    Bounds are two numbers, or two for every entry of the last axis; between 0 and 0 there is only 0.
+    """
     single = np.float32
+    under, over = np.asarray(low, single), np.asarray(high, single)
+    empty = (under == 0) & (over == 0)
     least, most = single(narrow), single((1 << bits) - 1)
-    scale = (single(high) - single(low)) / (most - least)
-    zero = np.clip(np.floor(least - single(low) / scale + single(0.5)), least, most)
-    bottom, top = (least - zero) * scale, (most - zero) * scale
-    limited = clip(x, bottom, top, emit)
-    level = emit.op(
-        "Mul", emit.op("Sub", limited, emit.scalar(float(bottom), x)), emit.scalar(float(single(1) / scale), x)
-    )
+    scale = np.where(empty, single(1), (over - under) / (most - least))
+    zero = np.clip(np.floor(least - under / scale + single(0.5)), least, most)
+    bottom, top = (np.where(empty, single(0), (bound - zero) * scale) for bound in (least, most))
+
+    def constant(contents: ArrayLike, name: str) -> Value:
+        return emit.constant(np.asarray(contents, single), name)
+
+    limited = emit.op("Min", emit.op("Max", x, constant(bottom, "bottom")), constant(top, "top"))
+    level = emit.op("Mul", emit.op("Sub", limited, constant(bottom, "bottom")), constant(single(1) / scale, "levels"))
     whole = emit.op("Floor", emit.op("Add", level, emit.scalar(0.5, x)))
-    return emit.op("Add", emit.op("Mul", whole, emit.scalar(float(scale), x)), emit.scalar(float(bottom), x))
+    return emit.op("Add", emit.op("Mul", whole, constant(scale, "scale")), constant(bottom, "bottom"))
 
 
 def local_response(x: Value, radius: int, bias: float, alpha: float, beta: float, emit: Emitter) -> Value:

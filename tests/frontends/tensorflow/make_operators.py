@@ -25,6 +25,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 tf: Any = importlib.import_module("tensorflow")
 cases: Any = importlib.import_module("operator_cases")
+images: Any = importlib.import_module("image_cases")
+signals: Any = importlib.import_module("signal_programs")
 programs: Any = importlib.import_module("operator_programs")
 modules: Any = importlib.import_module("operator_modules")
 
@@ -70,10 +72,10 @@ def old_graph_of(call: Callable[..., Any], inputs: dict[str, NDArray[Any]]) -> t
 def all_cases() -> Iterator[tuple[str, Callable[..., Any], dict[str, NDArray[Any]]]]:
     """Name, function and inputs of every case."""
     numbers: dict[str, int] = {}
-    for case in cases.all_cases():
+    for case in (*cases.all_cases(), *images.all_cases()):
         numbers[case.op] = numbers.get(case.op, -1) + 1
         yield f"{case.op}_{numbers[case.op]}", raw_call(case), case.inputs
-    for name, call, inputs in programs.all_programs(tf):
+    for name, call, inputs in (*programs.all_programs(tf), *signals.all_programs(tf)):
         yield f"program_{name}", call, inputs
 
 

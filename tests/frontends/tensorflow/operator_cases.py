@@ -92,7 +92,7 @@ def all_cases() -> Iterator[Case]:
     _rng = np.random.default_rng(2026)
     for family in (
         _unary, _binary, _other_elementwise, _reductions, _windows, _normalization, _products,
-        _arranging, _more_arranging, _slicing, _images, _quantisation,
+        _arranging, _more_arranging, _slicing,
     ):  # fmt: skip
         yield from family()
 
@@ -405,19 +405,3 @@ def _slicing() -> Iterator[Case]:
     places = k((0, 1), (2, 3), (3, 0))
     for op in ("TensorScatterUpdate", "TensorScatterAdd", "TensorScatterSub", "TensorScatterMax", "TensorScatterMin"):
         yield Case(op, {"tensor": x, "indices": places, "updates": f(3, 6)})
-
-
-def _images() -> Iterator[Case]:
-    x = f(2, 5, 7, 3)
-    for op in ("ResizeBilinear", "ResizeNearestNeighbor", "ResizeBicubic"):
-        for height, width in ((10, 14), (3, 4), (8, 8)):
-            for flags in ({}, {"align_corners": True}, {"half_pixel_centers": True}):
-                yield Case(op, {"images": x, "size": k(height, width), **flags})
-
-
-def _quantisation() -> Iterator[Case]:
-    yield Case("FakeQuantWithMinMaxArgs", {"inputs": f(40, low=-8, high=8)})
-    yield Case(
-        "FakeQuantWithMinMaxArgs", {"inputs": f(40), "min": -0.7, "max": 1.9, "num_bits": 4, "narrow_range": True}
-    )
-    yield Case("FakeQuantWithMinMaxVars", {"inputs": f(40), "min": s(-1, np.float32), "max": s(1.7, np.float32)})

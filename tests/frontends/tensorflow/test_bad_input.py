@@ -42,6 +42,10 @@ def _with_constant(tensor: Any) -> list[Any]:
     return [placeholder(), node("c", "Const", dtype=FLOAT, value=tensor), node("y", "AddV2", ["x", "c"], T=FLOAT)]
 
 
+def _numbers(name: str, *numbers: float, kind: int = INT32) -> list[Any]:
+    return [node(name, "Const", dtype=kind, value=constant((len(numbers),), numbers=numbers, kind=kind))]
+
+
 GRAPHS: dict[str, tuple[Sequence[Any], str]] = {
     "reads_itself": ([placeholder(), node("y", "AddV2", ["x", "y"]), node("z", "Relu", ["y"])], "in a circle"),
     "circle": (
@@ -70,6 +74,22 @@ GRAPHS: dict[str, tuple[Sequence[Any], str]] = {
     "joins_nothing": (
         [placeholder(), node("m", "Merge", ["x", "x"]), node("y", "Relu", ["m"])],
         "no condition has divided",
+    ),
+    "complex_result": ([placeholder(), node("y", "Complex", ["x", "x"])], "output 'y' is complex"),
+    "complex_operand": (
+        [placeholder(), node("z", "Complex", ["x", "x"]), node("y", "Relu", ["z"])],
+        "operand 0 is complex",
+    ),
+    "transform_of_no_length": ([placeholder(), *_numbers("n", 0), node("y", "IRFFT", ["x", "n"])], "cannot transform"),
+    "soft_suppression": (
+        [
+            placeholder("b", (3, 4)),
+            placeholder("s", (3,)),
+            *_numbers("m", 2),
+            *_numbers("z", 0.5, kind=FLOAT),
+            node("y", "NonMaxSuppressionV5", ["b", "s", "m", "z", "z", "z"]),
+        ],
+        "soft suppression",
     ),
     "no_output": ([placeholder()], "no node that could be its output"),
 }

@@ -13,7 +13,7 @@ from halo_frontends.tflite.mappings import load_mappings as load_tflite
 from halo_frontends.tflite.operation import MAPPINGS as TFLITE
 from tests.frontends.tensorflow.operators import COUNTS, count, recorded
 
-FLOORS = {"operators": 220, "lite": 100}
+FLOORS = {"operators": 260, "lite": 130}
 
 
 @pytest.mark.slow

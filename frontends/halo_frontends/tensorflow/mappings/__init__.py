@@ -16,6 +16,8 @@ FAMILIES = (
     "slicing",
     "images",
     "quantisation",
+    "complex_numbers",
+    "boxes",
     "lists",
     "branches",
     "loops",

@@ -10,6 +10,7 @@ from halo_frontends.tensorflow.nest import Nest
 from halo_frontends.tensorflow.operation import Operation, maps
 from halo_frontends.tensorflow.things import TensorList, Thing
 from halo_frontends.tensorflow_ops.bodies import with_captured
+from halo_frontends.tensorflow_ops.complex_numbers import Complex
 from halo_py.errors import ModelError, UnsupportedError
 from halo_py.ir.builder import GraphBuilder
 from halo_py.ir.graph import Value
@@ -76,14 +77,14 @@ def _branch(op: Operation, name: str, arguments: Sequence[Thing]) -> _Branch:
 
 def _joined(op: Operation, condition: Value, built: Sequence[_Branch]) -> Sequence[Thing]:
     """One If with the results of both branches; what is no value must be the same on both sides."""
-    plans: list[Thing | int] = []
+    plans: list[Thing | slice] = []
     outputs: tuple[list[Value], list[Value]] = ([], [])
     for left, right in zip(built[0].things, built[1].things, strict=True):
         pair = (_contents(left), _contents(right))
-        if pair[0] is not None and pair[1] is not None:
-            plans.append(len(outputs[0]))
-            outputs[0].append(pair[0])
-            outputs[1].append(pair[1])
+        if pair[0] and len(pair[0]) == len(pair[1]):
+            plans.append(slice(len(outputs[0]), len(outputs[0]) + len(pair[0])))
+            outputs[0].extend(pair[0])
+            outputs[1].extend(pair[1])
         elif left is right:
             plans.append(left)
         else:
@@ -96,17 +97,23 @@ def _joined(op: Operation, condition: Value, built: Sequence[_Branch]) -> Sequen
     flag = op.emit.reshape(condition, ())
     made = op.emit.with_bodies("If", (flag, *captured), bodies, len(outputs[0]), captured=len(captured))
     return [
-        _rebuilt(made[plan], thing) if isinstance(plan, int) else plan
+        _rebuilt(made[plan], thing) if isinstance(plan, slice) else plan
         for plan, thing in zip(plans, built[0].things, strict=True)
     ]
 
 
-def _contents(thing: Thing) -> Value | None:
-    return thing.items if isinstance(thing, TensorList) else thing if isinstance(thing, Value) else None
+def _contents(thing: Thing) -> tuple[Value, ...]:
+    """The values that a thing consists of; none for a handle."""
+    if isinstance(thing, Complex):
+        return thing.real, thing.imaginary
+    found = thing.items if isinstance(thing, TensorList) else thing
+    return (found,) if isinstance(found, Value) else ()
 
 
-def _rebuilt(value: Value, like: Thing) -> Thing:
+def _rebuilt(values: Sequence[Value], like: Thing) -> Thing:
+    if isinstance(like, Complex):
+        return Complex(*values)
     if isinstance(like, TensorList):
         length = like.length if isinstance(like.length, int) else None
-        return TensorList(value, length, like.dtype, like.element)
-    return value
+        return TensorList(values[0], length, like.dtype, like.element)
+    return values[0]

@@ -9,6 +9,7 @@ import numpy as np
 from halo_frontends.emitter import Emitter
 from halo_frontends.tensorflow.operation import Operation, maps
 from halo_frontends.tensorflow_ops import arithmetic
+from halo_frontends.tensorflow_ops.complex_numbers import Complex, pair_of, part_type
 from halo_py.errors import UnsupportedError
 from halo_py.ir.graph import Value
 from halo_py.types import DType
@@ -212,8 +213,11 @@ def _select_v2(op: Operation) -> Value:
 
 
 @maps("Cast")
-def _cast(op: Operation) -> Value:
-    return op.emit.cast(op.value(0), op.attributes.dtype("DstT"))
+def _cast(op: Operation) -> Value | Complex:
+    to = op.attributes.dtype("DstT")
+    if to.is_complex and not op.emit.dtype(op.value(0)).is_complex:
+        return pair_of(op.emit.cast(op.value(0), part_type(to)), op.emit)
+    return op.emit.cast(op.value(0), to)
 
 
 @maps("Bitcast")

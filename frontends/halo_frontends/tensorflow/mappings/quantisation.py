@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from halo_frontends.tensorflow.operation import Operation, maps
 from halo_frontends.tensorflow_ops import arithmetic
+from halo_py.errors import ModelError
 from halo_py.ir.graph import Value
 
 
@@ -20,8 +23,12 @@ def _fake_quant_args(op: Operation) -> Value:
     )
 
 
-@maps("FakeQuantWithMinMaxVars")
+@maps("FakeQuantWithMinMaxVars", "FakeQuantWithMinMaxVarsPerChannel")
 def _fake_quant_vars(op: Operation) -> Value:
-    bounds = [float(op.emit.must_know(op.value(place), "the range").reshape(-1)[0].item()) for place in (1, 2)]
+    """Bounds are operands: two numbers, or two vectors with one entry per channel, the last axis."""
+    bounds = [op.emit.must_know(op.value(place), "the range").astype(np.float32) for place in (1, 2)]
+    channels = op.emit.shape(op.value(0))[-1:] if op.node.op.endswith("PerChannel") else ()
+    if any(bound.shape != tuple(channels) for bound in bounds):
+        raise ModelError(f"a range of {bounds[0].size} numbers does not fit {list(channels)} channels", op.emit.where)
     bits, narrow = op.attributes.integer("num_bits", 8), op.attributes.flag("narrow_range")
     return arithmetic.fake_quantized(op.value(0), bounds[0], bounds[1], bits, narrow, op.emit)
