@@ -8,8 +8,9 @@ from typing import Literal, TypeAlias
 
 from halo_frontends.emitter import Emitter
 from halo_frontends.tensorflow.nest import Nest
+from halo_frontends.tensorflow_ops.complex_numbers import Complex, pair_of
 from halo_frontends.tflite.model import OperatorInfo, TensorInfo, TfliteModel
-from halo_py.errors import ModelError
+from halo_py.errors import ModelError, UnsupportedError
 from halo_py.ir.graph import Value
 
 Integers: TypeAlias = Literal["numbers", "stored", "own"]
@@ -17,12 +18,15 @@ Integers: TypeAlias = Literal["numbers", "stored", "own"]
 again; or it only moves what is stored; or it sees to them itself."""
 
 
+Operand: TypeAlias = "Value | Complex | None"
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """An operator whose operands are values already."""
 
     info: OperatorInfo
-    inputs: tuple[Value | None, ...]
+    inputs: tuple[Operand, ...]
     input_tensors: tuple[TensorInfo | None, ...]
     output_tensors: tuple[TensorInfo, ...]
     emit: Emitter
@@ -38,8 +42,16 @@ class Operation:
         return found
 
     def optional(self, index: int) -> Value | None:
-        """Operand `index`, or None if it is omitted."""
-        return self.inputs[index] if index < len(self.inputs) else None
+        """Operand `index`, or None if it is omitted. Raises UnsupportedError if it is complex."""
+        found = self.inputs[index] if index < len(self.inputs) else None
+        if isinstance(found, Complex):
+            raise UnsupportedError(f"operand {index} is complex, which is not supported here", self.emit.where)
+        return found
+
+    def pair(self, index: int) -> Complex:
+        """Operand `index`, a complex tensor."""
+        found = self.inputs[index] if index < len(self.inputs) else None
+        return pair_of(self.value(index) if found is None else found, self.emit)
 
     def values(self) -> tuple[Value, ...]:
         """All operands. Raises ModelError if one is omitted."""
@@ -66,7 +78,7 @@ class Operation:
         return self.emit.must_know_ints(self.value(index), what)
 
 
-Results: TypeAlias = "Value | Sequence[Value]"
+Results: TypeAlias = "Value | Complex | Sequence[Value | Complex]"
 MapFunction: TypeAlias = Callable[[Operation], Results]
 
 
@@ -77,6 +89,14 @@ class Mapping:
     function: MapFunction
     integers: Integers
 
+
+APART = frozenset(
+    (
+        *("RESHAPE", "EXPAND_DIMS", "SQUEEZE", "TRANSPOSE", "SLICE", "STRIDED_SLICE", "CONCATENATION", "GATHER"),
+        *("PACK", "UNPACK", "SPLIT", "SPLIT_V"),
+    )
+)
+"""Operators that move the real and the imaginary parts of complex operands alike."""
 
 MAPPINGS: dict[str, Mapping] = {}
 """Operator -> its mapping. `load_mappings` of the package's `mappings` fills it."""

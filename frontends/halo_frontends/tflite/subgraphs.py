@@ -11,8 +11,9 @@ import numpy as np
 
 from halo_frontends.emitter import Emitter
 from halo_frontends.tensorflow.nest import Nest
+from halo_frontends.tensorflow_ops.complex_numbers import Complex, pair_of
 from halo_frontends.tflite.model import OperatorInfo, Subgraph, TensorInfo, TfliteModel
-from halo_frontends.tflite.operation import MAPPINGS, Operation
+from halo_frontends.tflite.operation import APART, MAPPINGS, Operand, Operation
 from halo_frontends.tflite.quantised import dequantised, is_quantised, quantised
 from halo_py.errors import ModelError, UnsupportedError, Where
 from halo_py.ir.graph import Value
@@ -31,7 +32,7 @@ class SubgraphImporter:
         self._model = model
         self._subgraph = subgraph
         self._nest = nest
-        self._values: dict[int, Value] = {}
+        self._values: dict[int, Value | Complex] = {}
 
     def run(self, inputs: Sequence[Value]) -> list[Value]:
         """The values of the subgraph's outputs for these inputs. Raises ModelError, UnsupportedError."""
@@ -45,9 +46,17 @@ class SubgraphImporter:
         self._values.update(given)
         for info in operators:
             self._operator(info, given)
-        return [self._read(number, self._model.place) for number in outputs]
+        return [self._result(number) for number in outputs]
 
-    def _read(self, number: int, where: Where) -> Value:
+    def _result(self, number: int) -> Value:
+        found = self._read(number, self._model.place)
+        if isinstance(found, Complex):
+            name = self._subgraph.tensors[number].name
+            hint = "end the model behind its real and imaginary parts: --outputs"
+            raise UnsupportedError(f"the result {name!r} is complex, which is not supported", self._model.place, hint)
+        return found
+
+    def _read(self, number: int, where: Where) -> Value | Complex:
         """The value of a tensor; a constant is read when it is first used."""
         found = self._values.get(number)
         if found is None:
@@ -94,28 +103,48 @@ def _start(tensor: TensorInfo, dtype: DType) -> NDArray[np.generic]:
     return np.full(tensor.dims, zero, dtype.numpy)
 
 
-def apply_mapping(op: Operation) -> tuple[Value, ...]:
+def apply_mapping(op: Operation) -> tuple[Value | Complex, ...]:
     """What an operator becomes, as its file stores it. Raises UnsupportedError, ModelError."""
     mapping = MAPPINGS.get(op.info.name)
     if mapping is None:
         raise UnsupportedError(f"{op.info.name} is not supported", op.emit.where)
+    if op.info.name in APART and any(isinstance(value, Complex) for value in op.inputs):
+        return _apart(op)
     by_numbers = mapping.integers == "numbers"
     made = mapping.function(_by_numbers(op) if by_numbers else op)
-    results = (made,) if isinstance(made, Value) else tuple(made)
+    results = (made,) if isinstance(made, Value | Complex) else tuple(made)
     if not by_numbers:
         return results
     return tuple(_as_stored(value, tensor, op) for value, tensor in zip(results, op.output_tensors, strict=False))
 
 
+def _apart(op: Operation) -> tuple[Complex, ...]:
+    """An operator that does the same to the real and to the imaginary parts."""
+    made: list[list[Value]] = []
+    for real in (True, False):
+        inputs = tuple(_part(value, real, op.emit) for value in op.inputs)
+        results = apply_mapping(replace(op, inputs=inputs))
+        made.append([value for value in results if isinstance(value, Value)])
+    return tuple(Complex(*both) for both in zip(*made, strict=True))
+
+
+def _part(value: Operand, real: bool, emit: Emitter) -> Value | None:
+    """One part of a complex operand; any other as it is."""
+    if isinstance(value, Complex) or (value is not None and emit.dtype(value).is_complex):
+        pair = pair_of(value, emit)
+        return pair.real if real else pair.imaginary
+    return value
+
+
 def _by_numbers(op: Operation) -> Operation:
     """The operation on the numbers that its quantised operands stand for."""
-    inputs: list[Value | None] = []
+    inputs: list[Operand] = []
     for value, tensor in zip(op.inputs, op.input_tensors, strict=True):
-        if value is not None and tensor is not None and is_quantised(tensor):
+        if isinstance(value, Value) and tensor is not None and is_quantised(tensor):
             value = dequantised(value, tensor, op.emit)
         inputs.append(value)
     return replace(op, inputs=tuple(inputs))
 
 
-def _as_stored(value: Value, tensor: TensorInfo, op: Operation) -> Value:
-    return quantised(value, tensor, op.emit) if is_quantised(tensor) else value
+def _as_stored(value: Value | Complex, tensor: TensorInfo, op: Operation) -> Value | Complex:
+    return quantised(value, tensor, op.emit) if isinstance(value, Value) and is_quantised(tensor) else value

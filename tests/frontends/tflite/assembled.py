@@ -39,6 +39,10 @@ class Assembled:
     options: dict[str, Any] = field(default_factory=dict[str, Any])
     kind: str = ""
     """The options' class, without `OptionsT`."""
+    more: tuple[tuple[tuple[int, ...], Any], ...] = ()
+    """Shapes and types of the results behind the first."""
+    custom: str = ""
+    """What a custom operator is called; its options are a map of numbers."""
 
     @property
     def inputs(self) -> dict[str, Array]:
@@ -59,6 +63,9 @@ def all_cases() -> Iterator[Assembled]:
     global _rng
     _rng = np.random.default_rng(21)
     yield from _recurrent()
+    yield from _both_directions()
+    yield from _filters()
+    yield from _detections()
     yield from _segments()
     x = f(2, 3, 4, low=-3, high=3)
     yield Assembled("prelu", "PRELU", (Given(x), f(1, 1, 4)), (2, 3, 4))
@@ -105,6 +112,62 @@ def _recurrent() -> Iterator[Assembled]:
         )
 
 
+def _both_directions() -> Iterator[Assembled]:
+    steps, batch, size, width = 9, 2, 3, 4
+
+    def layer() -> tuple[Array | None, ...]:
+        weights = (f(width, size) for _ in range(4)), (f(width, width) for _ in range(4))
+        return *weights[0], *weights[1], None, None, None, *(f(width) for _ in range(4)), None, None
+
+    for merged, time_major, clip in ((True, 1, 0.0), (False, 0, 0.4), (True, 0, 0.0)):
+        shape = (steps, batch, size) if time_major else (batch, steps, size)
+        states = tuple(State((batch, width)) for _ in range(4))
+        made = (*shape[:2], 2 * width if merged else width)
+        more = () if merged else ((made, np.float32),)
+        options = {"fusedActivationFunction": 4, "cellClip": clip, "timeMajor": time_major, "mergeOutputs": merged}
+        if time_major or not merged:  # else TensorFlow Lite's kernel answers something else on every run
+            yield Assembled(
+                f"both_lstm_{int(merged)}{time_major}", "BIDIRECTIONAL_SEQUENCE_LSTM",
+                (Given(f(*shape)), *layer(), *layer(), *states, *(None,) * 9),
+                made, options=options, kind="BidirectionalSequenceLSTM", more=more,
+            )  # fmt: skip
+        cells = [(f(width, size), 0.5 * f(width, width), f(width), State((batch, width))) for _ in range(2)]
+        options = {"fusedActivationFunction": 4, "timeMajor": time_major, "mergeOutputs": merged}
+        yield Assembled(
+            f"both_rnn_{int(merged)}{time_major}", "BIDIRECTIONAL_SEQUENCE_RNN",
+            (Given(f(*shape)), *cells[0], *cells[1], None, None, None),
+            made, options=options, kind="BidirectionalSequenceRNN", more=more,
+        )  # fmt: skip
+
+
+def _filters() -> Iterator[Assembled]:
+    for rank, activation, bias in ((1, 0, f(6)), (2, 1, None), (3, 1, f(2))):
+        operands = (Given(f(2, 5)), f(6, 5), f(6, 4), bias, State((2, 24)))
+        options = {"rank": rank, "fusedActivationFunction": activation}
+        yield Assembled(f"svdf_{rank}", "SVDF", operands, (2, 6 // rank), options=options, kind="SVDF")
+
+
+def _detections() -> Iterator[Assembled]:
+    count, classes = 40, 3
+    anchors = np.concatenate([f(count, 2, low=0.2, high=0.8), f(count, 2, low=0.1, high=0.5)], 1)
+    scales = {"y_scale": 10.0, "x_scale": 10.0, "h_scale": 5.0, "w_scale": 5.0}
+    for name, background, most, shown, least, regular in (
+        ("fast", 1, 5, 1, 0.5, False), ("fast_shown", 0, 4, 2, 0.1, False),
+        ("regular", 1, 6, 1, 0.4, True), ("regular_few", 0, 30, 1, 0.85, True),
+    ):  # fmt: skip
+        options = {
+            **scales, "max_detections": most, "max_classes_per_detection": shown, "use_regular_nms": regular,
+            "nms_score_threshold": least, "nms_iou_threshold": 0.4, "num_classes": classes, "detections_per_class": 7,
+        }  # fmt: skip
+        scores = f(1, count, classes + background, low=0)
+        total = most * shown
+        yield Assembled(
+            f"detections_{name}", "CUSTOM", (Given(f(1, count, 4)), Given(scores), anchors), (1, total, 4),
+            options=options, custom="TFLite_Detection_PostProcess",
+            more=(((1, total), np.float32), ((1, total), np.float32), ((1,), np.float32)),
+        )  # fmt: skip
+
+
 def _segments() -> Iterator[Assembled]:
     segments, count = np.asarray([2, 0, 2, 4, 0], np.int32), np.asarray(5, np.int32)
     for kind in ("SUM", "PROD", "MAX", "MIN"):
@@ -134,25 +197,34 @@ def assembled(case: Assembled) -> bytes:
         return made
 
     numbers = [_operand(schema, model, graph, tensor, n, entry) for n, entry in enumerate(case.operands)]
-    tensor("y", case.shape, case.dtype)
-    result = len(tensors) - 1
+    for number, (shape, dtype) in enumerate(((case.shape, case.dtype), *case.more)):
+        tensor(f"y{number}" if case.more else "y", shape, dtype)
+    results = list(range(len(tensors) - 1 - len(case.more), len(tensors)))
     code = schema.OperatorCodeT()
     code.builtinCode = getattr(schema.BuiltinOperator, case.operator)
     code.deprecatedBuiltinCode, code.version = min(code.builtinCode, 127), 1
     operator = schema.OperatorT()
-    operator.opcodeIndex, operator.inputs, operator.outputs = 0, numbers, [result]
+    operator.opcodeIndex, operator.inputs, operator.outputs = 0, numbers, results
+    if case.custom:
+        code.customCode, operator.customOptions = case.custom, _as_map(case.options)
     if case.kind:
         operator.builtinOptionsType = getattr(schema.BuiltinOptions, f"{case.kind}Options")
         operator.builtinOptions = getattr(schema, f"{case.kind}OptionsT")()
         for name, value in case.options.items():
             setattr(operator.builtinOptions, name, value)
     given = [number for number, entry in zip(numbers, case.operands, strict=True) if isinstance(entry, Given)]
-    graph.inputs, graph.outputs, graph.operators = given, [result], [operator]
+    graph.inputs, graph.outputs, graph.operators = given, results, [operator]
     model.operatorCodes, model.subgraphs = [code], [graph]
     model.signatureDefs = [_signature(schema, graph)]
     builder = flatbuffers.Builder(4096)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
+
+
+def _as_map(options: dict[str, Any]) -> NDArray[np.uint8]:
+    """Options as a FlexBuffer."""
+    flexbuffers: Any = importlib.import_module("flatbuffers.flexbuffers")
+    return np.frombuffer(flexbuffers.Dumps(options), np.uint8)
 
 
 def _operand(schema: Any, model: Any, graph: Any, tensor: Any, number: int, entry: Any) -> int:

@@ -65,7 +65,7 @@ def all_cases(tf: Any) -> Iterator[Case]:
     _rng = np.random.default_rng(11)
     for family in (
         _unary, _binary, _integers, _activations, _reductions, _windows, _pools, _products, _arranging, _joining,
-        _blocks, _slicing, _images, _control, _open,
+        _blocks, _slicing, _images, _boxes, _signals, _control, _open,
     ):  # fmt: skip
         yield from family(tf)
 
@@ -278,6 +278,31 @@ def _images(tf: Any) -> Iterator[Case]:
         for label, flags in ways.items():
             for size in ((10, 14), (3, 4)):
                 yield one(f"{op}_{label}_{size[0]}", resize(op, size, flags), f(1, 5, 7, 3), *INT8)
+
+
+def _boxes(tf: Any) -> Iterator[Case]:
+    corners = f(30, 2, low=0, high=0.6)
+    x, scores = np.concatenate([corners, corners + f(30, 2, low=0.1, high=0.4)], -1), f(30, low=0, high=1)
+    given = {"iou_threshold": 0.4, "score_threshold": 0.3, "pad_to_max_output_size": True}
+    for most in (6, 25):
+
+        def plain(x: Any, y: Any, most: int = most) -> Any:
+            return tuple(tf.raw_ops.NonMaxSuppressionV4(boxes=x, scores=y, max_output_size=most, **given))
+
+        def scored(x: Any, y: Any, most: int = most) -> Any:
+            made = tf.raw_ops.NonMaxSuppressionV5
+            return tuple(made(boxes=x, scores=y, max_output_size=most, soft_nms_sigma=0.0, **given))
+
+        yield two(f"non_max_{most}", plain, x, scores)
+        yield two(f"non_max_scored_{most}", scored, x, scores)
+
+
+def _signals(tf: Any) -> Iterator[Case]:
+    signal, parts = tf.signal, (tf.math.real, tf.math.imag)
+    yield one("spectrum", lambda x: tuple(part(signal.rfft(x)) for part in parts), f(3, 16))
+    yield one("spectrum_filled_up", lambda x: tf.abs(signal.rfft(x, [32])), f(3, 20))
+    yield one("spectrum_of_image", lambda x: tf.abs(signal.rfft2d(x)), f(2, 8, 16))
+    yield one("spectrogram", lambda x: tf.math.log(tf.abs(signal.stft(x, 16, 8)) + 0.1), f(2, 80))
 
 
 def _control(tf: Any) -> Iterator[Case]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib
 from functools import cache
 
-FAMILIES = ("elementwise", "reductions", "windows", "products", "arranging", "slicing", "control", "loops", "recurrent")
+FAMILIES = (
+    *("elementwise", "reductions", "windows", "products", "arranging", "slicing", "control", "loops", "recurrent"),
+    *("bidirectional", "complex_numbers", "boxes"),
+)
 """Modules of this package that declare mappings."""
 
 

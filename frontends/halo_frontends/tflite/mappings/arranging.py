@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from halo_frontends.tensorflow_ops import arithmetic, arranging
+from halo_frontends.tensorflow_ops.complex_numbers import Complex
 from halo_frontends.tflite.activation import activated
 from halo_frontends.tflite.model import TensorInfo
 from halo_frontends.tflite.operation import Operation, maps
@@ -132,7 +133,8 @@ def _range(op: Operation) -> Value:
 
 @maps("SHAPE", integers="stored")
 def _shape(op: Operation) -> Value:
-    return op.emit.cast(op.emit.op("Shape", op.value(0)), op.output_tensors[0].dtype or DType.INT32)
+    x = op.pair(0).real if isinstance(op.inputs[0], Complex) else op.value(0)
+    return op.emit.cast(op.emit.op("Shape", x), op.output_tensors[0].dtype or DType.INT32)
 
 
 @maps("RANK", integers="stored")

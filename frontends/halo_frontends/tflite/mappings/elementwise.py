@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from halo_frontends.tensorflow_ops import arithmetic
+from halo_frontends.tensorflow_ops import arithmetic, complex_numbers
+from halo_frontends.tensorflow_ops.complex_numbers import Complex, pair_of, part_type
 from halo_frontends.tflite.activation import BOUNDS, RELU6, RELU_N1_TO_1, activated
 from halo_frontends.tflite.operation import Operation, maps
 from halo_frontends.tflite.schema import DTYPES
@@ -60,7 +61,9 @@ def _binary(op: Operation) -> Value:
 
 
 @maps(*_FUSED)
-def _fused(op: Operation) -> Value:
+def _fused(op: Operation) -> Value | Complex:
+    if any(isinstance(value, Complex) for value in op.inputs):
+        return complex_numbers.combined(_FUSED[op.info.name], op.pair(0), op.pair(1), op.emit)
     made = op.emit.direct(_FUSED[op.info.name], op.value(0), op.value(1))
     return activated(made, op.integer("activation"), op.emit)
 
@@ -138,11 +141,14 @@ def _select(op: Operation) -> Value:
 
 
 @maps("CAST", integers="stored")
-def _cast(op: Operation) -> Value:
+def _cast(op: Operation) -> Value | Complex:
     to = op.output_tensors[0].dtype
     if to is None or to is DType.STRING:
         raise UnsupportedError("casts to what is no number", op.emit.where)
-    return op.emit.cast(op.value(0), to)
+    if isinstance(op.inputs[0], Complex):
+        return op.inputs[0] if to.is_complex else op.emit.cast(op.pair(0).real, to)
+    x = op.value(0)
+    return pair_of(op.emit.cast(x, part_type(to)), op.emit) if to.is_complex else op.emit.cast(x, to)
 
 
 @maps("BITCAST", integers="stored")

@@ -5,7 +5,8 @@ The state that the file keeps between runs is zero when a run begins.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,48 +30,71 @@ _RARE = {
 """Operands that few LSTMs have."""
 
 
+@dataclass(frozen=True, slots=True)
+class LstmPlaces:
+    """Where the operands of one direction of an LSTM stand: the first of four, or one."""
+
+    weights: int = 1
+    recurrent: int = 5
+    biases: int = 12
+    hidden: int = 18
+    cell: int = 19
+
+
 @maps("UNIDIRECTIONAL_SEQUENCE_LSTM")
 def _lstm(op: Operation) -> Value:
     """Operands: data, 4 weights, 4 recurrent weights, 3 peepholes, 4 biases, projection, hidden and cell state."""
     emit = op.emit
-    for index, what in _RARE.items():
-        if op.optional(index) is not None:
-            raise UnsupportedError(f"an LSTM with {what} is not supported", emit.where)
-    if op.optional(1) is None:
-        raise UnsupportedError("an LSTM whose input gate is its forget gate is not supported", emit.where)
-    if op.flag("diagonal_recurrent") or op.integer("activation") not in (RELU, TANH):
+    refuse_rare(op, _RARE)
+    if op.flag("diagonal_recurrent"):
         raise UnsupportedError("an LSTM of this kind is not supported", emit.where)
     x = op.value(0) if op.flag("time_major") else emit.transpose(op.value(0), (1, 0, 2))
-    hidden, cell = op.value(18), op.value(19)
-    clip = op.number("cell_clip")
-    if 0 < clip < emit.static_shape(x)[0] or (clip > 0 and op.integer("activation") != TANH):
-        made = _stepwise(op, x, hidden, cell, clip)
-    else:  # the cell grows by at most 1 per step, so that a larger limit is never reached
-        made = _at_once(op, x, hidden, cell)
+    made = lstm_layer(op, x, LstmPlaces())
     return made if op.flag("time_major") else emit.transpose(made, (1, 0, 2))
 
 
-def _bias(op: Operation, gate: int, width: int) -> Value:
-    found = op.optional(12 + gate)
+def refuse_rare(op: Operation, rare: Mapping[int, str]) -> None:
+    """Raises UnsupportedError if one of these operands is given."""
+    for index, what in rare.items():
+        if op.optional(index) is not None:
+            raise UnsupportedError(f"an LSTM with {what} is not supported", op.emit.where)
+
+
+def lstm_layer(op: Operation, x: Value, places: LstmPlaces) -> Value:
+    """One direction of an LSTM over data [T, N, I]; answers [T, N, H]. Raises UnsupportedError."""
+    emit = op.emit
+    if op.optional(places.weights) is None:
+        raise UnsupportedError("an LSTM whose input gate is its forget gate is not supported", emit.where)
+    if op.integer("activation") not in (RELU, TANH):
+        raise UnsupportedError("an LSTM of this kind is not supported", emit.where)
+    clip = op.number("cell_clip")
+    if 0 < clip < emit.static_shape(x)[0] or (clip > 0 and op.integer("activation") != TANH):
+        return _stepwise(op, x, places, clip)
+    # The cell grows by at most 1 per step, so that a larger limit is never reached.
+    return _at_once(op, x, places)
+
+
+def _bias(op: Operation, place: int, width: int) -> Value:
+    found = op.optional(place)
     return op.emit.constant(np.zeros(width, np.float32), "bias") if found is None else found
 
 
-def _at_once(op: Operation, x: Value, hidden: Value, cell: Value) -> Value:
+def _at_once(op: Operation, x: Value, places: LstmPlaces) -> Value:
     """ONNX's LSTM over data [T, N, I]; answers [T, N, H]."""
-    emit = op.emit
+    emit, hidden, cell = op.emit, op.value(places.hidden), op.value(places.cell)
     width = emit.static_shape(hidden)[-1]
 
     def gates(first: int) -> Value:
         return emit.unsqueeze(emit.concat([op.value(first + gate) for gate in _ONNX_ORDER], 0), 0)
 
-    biases = emit.concat([_bias(op, gate, width) for gate in _ONNX_ORDER], 0)
+    biases = emit.concat([_bias(op, places.biases + gate, width) for gate in _ONNX_ORDER], 0)
     both = emit.concat([biases, emit.constant(np.zeros(4 * width, np.float32), "no_bias")], 0)
     kind = "Relu" if op.integer("activation") == RELU else "Tanh"
     made = emit.op(
         "LSTM",
         x,
-        gates(1),
-        gates(5),
+        gates(places.weights),
+        gates(places.recurrent),
         emit.unsqueeze(both, 0),
         None,
         emit.unsqueeze(hidden, 0),
@@ -81,13 +105,17 @@ def _at_once(op: Operation, x: Value, hidden: Value, cell: Value) -> Value:
     return emit.squeeze(made, 1)
 
 
-def _stepwise(op: Operation, x: Value, hidden: Value, cell: Value, clip: float) -> Value:
+def _stepwise(op: Operation, x: Value, places: LstmPlaces, clip: float) -> Value:
     """The same as a loop over the steps that limits the cell after each."""
-    emit = op.emit
+    emit, hidden, cell = op.emit, op.value(places.hidden), op.value(places.cell)
     steps, _, _ = emit.static_shape(x)
     width = emit.static_shape(hidden)[-1]
     entering = [
-        emit.op("Add", emit.op("MatMul", x, emit.transpose(op.value(1 + gate), (1, 0))), _bias(op, gate, width))
+        emit.op(
+            "Add",
+            emit.op("MatMul", x, emit.transpose(op.value(places.weights + gate), (1, 0))),
+            _bias(op, places.biases + gate, width),
+        )
         for gate in range(4)
     ]
     nest = Nest(GraphBuilder(f"{emit.name}.step", str(op.model.path)), op.nest)
@@ -95,7 +123,7 @@ def _stepwise(op: Operation, x: Value, hidden: Value, cell: Value, clip: float) 
     round = nest.builder.input("round", TensorType(DType.INT64, ()))
     nest.builder.input("going", TensorType(DType.BOOL, ()))
     h, c = (nest.builder.input(name, state.type) for name, state in (("hidden", hidden), ("cell", cell)))
-    recurrent = [nest.capture(emit.transpose(op.value(5 + gate), (1, 0))) for gate in range(4)]
+    recurrent = [nest.capture(emit.transpose(op.value(places.recurrent + gate), (1, 0))) for gate in range(4)]
     sums = [
         inner.op("Add", inner.op("Gather", nest.capture(part), round, axis=0), inner.op("MatMul", h, weights))
         for part, weights in zip(entering, recurrent, strict=True)
@@ -123,26 +151,52 @@ def _cell(sums: Sequence[Value], c: Value, clip: float, activation: int, emit: E
 def _rnn(op: Operation) -> Value:
     """Operands: data, weights [H, I], recurrent weights [H, H], bias, hidden state."""
     emit = op.emit
+    x = op.value(0) if op.flag("time_major") else emit.transpose(op.value(0), (1, 0, 2))
+    made = rnn_layer(op, x, 1)
+    return made if op.flag("time_major") else emit.transpose(made, (1, 0, 2))
+
+
+def rnn_layer(op: Operation, x: Value, first: int) -> Value:
+    """One direction of an RNN over data [T, N, I]; its four operands begin at `first`. Answers [T, N, H]."""
+    emit = op.emit
     kinds = {NONE: ("Affine", (1.0,)), RELU: ("Relu", ()), TANH: ("Tanh", ())}
     if op.integer("activation") not in kinds:
         raise UnsupportedError(f"an RNN with the activation {op.integer('activation')} ({RELU6}: ReLU6)", emit.where)
     kind, alpha = kinds[op.integer("activation")]
-    x = op.value(0) if op.flag("time_major") else emit.transpose(op.value(0), (1, 0, 2))
-    width = emit.static_shape(op.value(1))[0]
-    bias = emit.concat([op.value(3), emit.constant(np.zeros(width, np.float32), "no_bias")], 0)
-    if emit.rank(op.value(4)) != 2:
+    width = emit.static_shape(op.value(first))[0]
+    bias = emit.concat([op.value(first + 2), emit.constant(np.zeros(width, np.float32), "no_bias")], 0)
+    if emit.rank(op.value(first + 3)) != 2:
         raise ModelError("the state of an RNN must have rank 2", emit.where)
-    weights = [emit.unsqueeze(op.value(index), 0) for index in (1, 2)]
+    weights = [emit.unsqueeze(op.value(index), 0) for index in (first, first + 1)]
     made = emit.op(
         "RNN",
         x,
         *weights,
         emit.unsqueeze(bias, 0),
         None,
-        emit.unsqueeze(op.value(4), 0),
+        emit.unsqueeze(op.value(first + 3), 0),
         hidden_size=width,
         activations=(kind,),
         activation_alpha=alpha,
     )
-    made = emit.squeeze(made, 1)
-    return made if op.flag("time_major") else emit.transpose(made, (1, 0, 2))
+    return emit.squeeze(made, 1)
+
+
+@maps("SVDF")
+def _filters(op: Operation) -> Value:
+    """A dense layer as filters of rank `rank` over features and time (P. Nakkiran et al., 2015).
+
+    Operands: data [N, I], weights of features [F, I] and of time [F, M], bias, the last M features [N, F x M].
+    """
+    emit, rank = op.emit, op.integer("rank")
+    filters, memory = emit.static_shape(op.value(2))
+    if rank < 1 or filters % rank:
+        raise ModelError(f"{filters} filters cannot have the rank {rank}", emit.where)
+    newest = emit.op("MatMul", op.value(0), emit.transpose(op.value(1), (1, 0)))
+    past = emit.slice(emit.reshape(op.value(4), (-1, filters, memory)), 2, 1)
+    remembered = emit.concat([past, emit.unsqueeze(newest, 2)], 2)
+    summed = emit.op("ReduceSum", emit.op("Mul", remembered, op.value(2)), emit.ints(2), keepdims=0)
+    by_unit = emit.reshape(summed, (-1, filters // rank, rank))
+    made = emit.op("ReduceSum", by_unit, emit.ints(2), keepdims=0)
+    bias = op.optional(3)
+    return activated(made if bias is None else emit.op("Add", made, bias), op.integer("activation"), emit)
