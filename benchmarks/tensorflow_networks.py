@@ -23,7 +23,7 @@ import odla
 from halo_py.errors import HaloError
 from halo_py.frontend import inspect_model
 from tests.frontends.tensorflow.agreement import difference
-from tests.frontends.tensorflow.made import FORMS, packaged_outputs, small_networks
+from tests.frontends.tensorflow.made import FORMS, network_folder, packaged_outputs, small_networks
 from tests.frontends.tensorflow.networks import networks
 from tests.frontends.tensorflow.packaged import pitch_lite, pitch_saved_model
 from tests.frontends.tensorflow.running import OPTIONS, problems, transposes
@@ -49,6 +49,12 @@ def networks_table(names: tuple[str, ...]) -> tuple[Table, int]:
     """Every form of the named networks on every device, and how many runs are wrong."""
     table, failed = Table("network", "form", *OPTIONS, "transposes"), 0
     for name in names:
+        try:
+            network_folder(name)
+        except MakeError as error:
+            failed += 1
+            table.add_row(name, str(error).strip().splitlines()[-1])
+            continue
         for form in (*FORMS, *networks()[name].lite):
             cells: list[str] = []
             for device in OPTIONS:

@@ -175,10 +175,11 @@ def lite_file(model: Any, concrete: Any, network: Any, way: str) -> bytes:
     return converter.convert()
 
 
-def samples(network: Any) -> Iterator[dict[str, NDArray[Any]]]:
-    """Inputs to calibrate with."""
+def samples(network: Any) -> Iterator[dict[str, NDArray[Any]] | Arrays]:
+    """Inputs to calibrate with: by name if there are several (the converter gives some files no signature)."""
     for seed in range(CALIBRATION_BATCHES):
-        yield dict(zip(network.inputs, all_contents(network, None, seed), strict=True))
+        contents = all_contents(network, None, seed)
+        yield contents if len(contents) == 1 else dict(zip(network.inputs, contents, strict=True))
 
 
 def save_lite(folder: Path, way: str, file: bytes, given: dict[str, NDArray[Any]]) -> None:

@@ -26,7 +26,10 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A network of the test run (`small`) or of the benchmark only; `lite` says which TFLite files are made of it."""
+    """A network of the test run (`small`) or of the benchmark only; `lite` says which TFLite files are made of it.
+
+    None where TFLite lacks an operator (bicubic resizing, pools of three dimensions).
+    """
 
     build: Callable[[Any], Any]
     inputs: Mapping[str, Input]
@@ -69,9 +72,9 @@ def _images() -> dict[str, Network]:
         "separable": _image(48, images.separable, *EVERY_WAY),
         "patches": _image(32, images.patches, *NO_INTEGERS),
         "normalised": _image(32, images.normalised, *NO_INTEGERS),
-        "volume": Network(images.volume, {"x": Input((1, 8, 12, 12, 2))}, lite=("float",)),
+        "volume": Network(images.volume, {"x": Input((1, 8, 12, 12, 2))}, lite=()),
         "convolutional_lstm": Network(images.convolutional_lstm, {"x": Input((1, 5, 12, 12, 2))}, lite=("float",)),
-        "resizer": _image(32, images.resizer, "float"),
+        "resizer": Network(images.resizer, {"x": Input((1, 32, 32, 3))}, lite=()),
         "detector": _image(64, images.detector, "float"),
     }
 
