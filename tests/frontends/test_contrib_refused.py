@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from tests.frontends.onnx_models import random, write
         ("PackedAttention", "GPUs only"),
         ("PackedMultiHeadAttention", "GPUs only"),
         ("RemovePadding", "padding"),
-        ("GroupNorm", "GPUs only"),
+        ("LongformerAttention", "GPUs only"),
         ("GreedySearch", "step by step"),
         ("BitmaskDropout", "training"),
         ("EPContext", "vendor"),
@@ -30,4 +31,19 @@ from tests.frontends.onnx_models import random, write
 def test_the_refusal_names_the_operator_and_the_reason(op: str, reason: str, tmp_path: Path) -> None:
     path = write(Call(op, op, [random(1, 2, 3)]).model(), tmp_path)
     with pytest.raises(UnsupportedError, match=rf"com\.microsoft\.{op}: 1 node .*{reason}"):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("domain", "reason"),
+    [
+        ("com.microsoft.nchwc", "ORT_ENABLE_EXTENDED"),
+        ("com.ms.internal.nhwc", "ORT_ENABLE_BASIC"),
+        ("org.pytorch.aten", "ONNX_ATEN"),
+        ("com.example", "unknown operator"),
+    ],
+)
+def test_the_refusal_of_a_domain_says_what_to_do(domain: str, reason: str, tmp_path: Path) -> None:
+    path = write(Call("node", "Conv", [random(1, 1, 8, 4, 4)], domain=domain).model(), tmp_path)
+    with pytest.raises(UnsupportedError, match=rf"{re.escape(domain)}\.Conv: 1 node .*{reason}"):
         load_model(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from halo_frontends.onnx.contrib import expands
 from halo_frontends.onnx.draft import Draft, Maker
@@ -11,25 +12,34 @@ from halo_frontends.onnx.upgrade import upgrade
 from halo_py.errors import UnsupportedError
 from halo_py.ir.graph import Value
 
+_PREFIX = "activation_"
+
 # -- contractions -------------------------------------------------------------------------------------------------
 
 
 @expands("FusedMatMul", "TransposeMatMul")
 def _fused_matmul(draft: Draft, maker: Maker) -> tuple[Value, ...]:
+    check_attributes(draft, *_PRODUCT)
+    return (_product(NodeWriter(draft, maker)),)
+
+
+_PRODUCT = ("alpha", "transA", "transB", "transBatchA", "transBatchB")
+
+
+def _product(write: NodeWriter) -> Value:
     """Alpha times the product of two operands, each transposed on demand; vectors are never transposed."""
-    check_attributes(draft, "alpha", "transA", "transB", "transBatchA", "transBatchB")
-    write = NodeWriter(draft, maker)
+    draft = write.draft
     alpha = draft.number("alpha")
     factor = 1.0 if alpha is None else alpha
     batched = draft.integer("transBatchA", 0) or draft.integer("transBatchB", 0)
     if draft.rank(0) == 2 and draft.rank(1) == 2 and not batched:
         transposes = {name: draft.integer(name, 0) for name in ("transA", "transB")}
-        return (write.result(0, "Gemm", draft.value(0), draft.value(1), alpha=factor, **transposes),)
+        return write.result(0, "Gemm", draft.value(0), draft.value(1), alpha=factor, **transposes)
     left, right = (_transposed(write, index, side) for index, side in enumerate("AB"))
     if factor == 1.0:
-        return (write.result(0, "MatMul", left, right),)
+        return write.result(0, "MatMul", left, right)
     product = write("MatMul", left, right)
-    return (write.result(0, "Mul", product, write.number(factor, product)),)
+    return write.result(0, "Mul", product, write.number(factor, product))
 
 
 def _transposed(write: NodeWriter, index: int, side: str) -> Value:
@@ -52,39 +62,63 @@ def _transposed(write: NodeWriter, index: int, side: str) -> Value:
 @expands("FusedGemm")
 def _fused_gemm(draft: Draft, maker: Maker) -> tuple[Value, ...]:
     own = ("alpha", "beta", "transA", "transB")
-    prefix = "activation_"
-    check_attributes(draft, *own, "activation", *(f"{prefix}{name}" for name in ("alpha", "beta", "gamma")))
+    check_attributes(draft, *own, "activation", *(f"{_PREFIX}{name}" for name in ("alpha", "beta", "gamma")))
     write = NodeWriter(draft, maker)
     function = draft.text("activation", "")
-    parameters = {
-        name.removeprefix(prefix): value
-        for name, value in draft.attributes.items()
-        if name.startswith(prefix) and isinstance(value, (int, float))
-    }
+    parameters = _parameters(draft)
     attributes = {name: value for name, value in draft.attributes.items() if name in own}
     if not function:
         return (write.result(0, "Gemm", *draft.inputs, **attributes),)
     return (_activated(write, write("Gemm", *draft.inputs, **attributes), function, parameters),)
 
 
+@expands("FusedMatMulActivation")
+def _fused_matmul_activation(draft: Draft, maker: Maker) -> tuple[Value, ...]:
+    parameters = _parameters(draft)
+    check_attributes(draft, *_PRODUCT, "activation", "activation_axis", *(_PREFIX + name for name in parameters))
+    product = _product(NodeWriter(replace(draft, outputs=(f"{draft.name}.product",)), maker))
+    return (_activated(NodeWriter(draft, maker), product, draft.text("activation", ""), parameters),)
+
+
+def _parameters(draft: Draft) -> dict[str, float]:
+    """The numbers that belong to the activation of a fused product."""
+    found = {name: draft.number(_PREFIX + name) for name in ("alpha", "beta", "gamma")}
+    return {name: float(number) for name, number in found.items() if number is not None}
+
+
+@expands("GemmFastGelu")
+def _gemm_fast_gelu(draft: Draft, maker: Maker) -> tuple[Value, ...]:
+    """GELU by tanh of a product plus an optional bias."""
+    check_attributes(draft)
+    write = NodeWriter(draft, maker)
+    made = write("MatMul", draft.value(0), draft.value(1))
+    if draft.has(2):
+        made = write("Add", made, draft.value(2))
+    return (write.result(0, "Gelu", made, approximate="tanh"),)
+
+
 @expands("FusedConv")
 def _fused_conv(draft: Draft, maker: Maker) -> tuple[Value, ...]:
+    return (fused_convolution(NodeWriter(draft, maker)),)
+
+
+def fused_convolution(write: NodeWriter) -> Value:
     """Convolution plus bias, plus an addend Z of the result's shape, then an activation."""
     own = ("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides")
+    draft = write.draft
     check_attributes(draft, *own, "activation", "activation_params")
-    write = NodeWriter(draft, maker)
     attributes = {name: value for name, value in draft.attributes.items() if name in own}
     made = write("Conv", *draft.inputs[:3], **attributes)
     if draft.has(3):
         made = write("Add", made, draft.value(3))
     function = draft.text("activation", "")
     if not function:
-        return (made,)
+        return made
     given = draft.attributes.get("activation_params", ())
     numbers = [float(number) for number in given] if isinstance(given, tuple) else []
     if function == "Clip":
-        return (_clipped(write, made, numbers),)
-    return (_activated(write, made, function, dict(zip(("alpha", "beta"), numbers, strict=False))),)
+        return _clipped(write, made, numbers)
+    return _activated(write, made, function, dict(zip(("alpha", "beta"), numbers, strict=False)))
 
 
 def _clipped(write: NodeWriter, value: Value, bounds: Sequence[float]) -> Value:

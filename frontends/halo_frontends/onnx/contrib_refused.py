@@ -14,11 +14,9 @@ _PACKED = (
     "RestorePadding", "SparseAttentionIndexer", "SparsePagedAttention",
 )  # fmt: skip
 _GPU_ONLY = (
-    "ConvStateReplay", "DecoderAttention", "DecoderMaskedSelfAttention", "FusedMatMulActivation",
-    "GatedDeltaNetStateReplay", "GatedRelativePositionBias", "GemmFastGelu", "GemmFloat8", "GemmaRotaryEmbedding",
-    "GroupNorm", "HyperConnectionLowRankMix", "Irfft", "LongformerAttention", "Mamba2Verify", "NhwcConv",
-    "NhwcFusedConv", "RMSNormRotary", "RelativePositionBias", "Rfft", "RouterGateUpProj", "SkipGroupNorm",
-    "SpeculativePrefixCommit", "SwiGLU",
+    "ConvStateReplay", "DecoderAttention", "DecoderMaskedSelfAttention", "GatedDeltaNetStateReplay", "GemmFloat8",
+    "GemmaRotaryEmbedding", "HyperConnectionLowRankMix", "Irfft", "LongformerAttention", "Mamba2Verify",
+    "RMSNormRotary", "Rfft", "RouterGateUpProj", "SpeculativePrefixCommit", "SwiGLU",
 )  # fmt: skip
 _TRAINING = ("BiasDropout", "BitmaskBiasDropout", "BitmaskDropout", "IsAllFinite")
 _SERVING = (
