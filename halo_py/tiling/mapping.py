@@ -353,20 +353,27 @@ def _split(shape: tuple[int, ...], dims: list[int], flat: tuple[Ints, Ints], low
 
 def _any_overlap(low: Bounds, high: Bounds) -> bool:
     """Whether any two boxes have an element in common."""
-    rows = max(1, _MOST_PAIRS // max(1, len(low)))
-    for start in range(0, len(low), rows):
-        some = slice(start, start + rows)
-        meets = np.ones((len(low[some]), len(low)), bool)
+    if not low.size:
+        return len(low) > 1
+    # Along the dimension that is cut most, few boxes come near some consecutive ones.
+    most_cut = max(range(low.shape[1]), key=lambda dimension: len(np.unique(low[:, dimension])))
+    order = np.argsort(low[:, most_cut], kind="stable")
+    low, high = low[order], high[order]
+    for start in range(0, len(low), _BOXES_AT_ONCE):
+        some = slice(start, start + _BOXES_AT_ONCE)
+        first, last = low[some], high[some]
+        near = (low[:, most_cut] < last[:, most_cut].max()) & (high[:, most_cut] > first[:, most_cut].min())
+        meets = np.ones((len(first), int(near.sum())), bool)
         for dimension in range(low.shape[1]):
-            a, b = low[:, dimension], high[:, dimension]
-            meets &= (a[some, None] < b[None]) & (a[None] < b[some, None])
-        if int(meets.sum()) > len(meets):
+            meets &= first[:, dimension, None] < high[near, dimension]
+            meets &= low[near, dimension] < last[:, dimension, None]
+        if int(meets.sum()) > len(first):
             return True
     return False
 
 
-_MOST_PAIRS = 1 << 18
-"""Pairs of boxes compared at once."""
+_BOXES_AT_ONCE = 64
+"""How many boxes are compared with those near them at once."""
 
 
 def boxes_of(mapping: TileMapping, indices: Sequence[int]) -> list[tuple[slice, ...]]:

@@ -222,6 +222,28 @@ def test_is_partition_sees_gaps_and_overlaps() -> None:
     assert not TileMapping.of((4, 4), np.arange(3), shifted, np.array([[2, 2], [2, 3], [4, 4]])).is_partition
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_is_partition_of_many_irregular_boxes(seed: int) -> None:
+    """Boxes halved at random places, in random order; then one of them moved by one element."""
+    rng = np.random.default_rng(seed)
+    boxes = [([0, 0, 0], [17, 23, 5])]
+    while len(boxes) < 150:
+        low, high = boxes.pop(int(rng.integers(len(boxes))))
+        axis = int(rng.integers(3))
+        middle = int(rng.integers(low[axis], high[axis])) if high[axis] - low[axis] > 1 else low[axis]
+        parts = [(low, [*high[:axis], middle, *high[axis + 1 :]]), ([*low[:axis], middle, *low[axis + 1 :]], high)]
+        boxes.extend(part for part in parts if part[0][axis] < part[1][axis])
+    rng.shuffle(boxes)
+    low, high = (np.array([box[end] for box in boxes]) for end in (0, 1))
+    assert TileMapping.of((17, 23, 5), np.arange(len(boxes)), low, high).is_partition
+    moved = int(rng.integers(len(boxes)))
+    step = np.array([1 if low[moved, 0] == 0 else -1, 0, 0])
+    if low[moved, 0] + step[0] >= 0 and high[moved, 0] + step[0] <= 17:
+        low[moved] += step
+        high[moved] += step
+        assert not TileMapping.of((17, 23, 5), np.arange(len(boxes)), low, high).is_partition
+
+
 def test_price_counts_bytes_and_buses() -> None:
     home = TileMapping.linear(1024, 32, 8)
     need = TileMapping((1024,), np.arange(8), np.zeros((8, 1), np.int64), np.full((8, 1), 1024))
