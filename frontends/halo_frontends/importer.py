@@ -113,6 +113,8 @@ def _convert(name: str, value: object, kind: _FieldKind, where: Where) -> object
     if isinstance(value, (tuple, list)):
         items = cast("Sequence[object]", value)
         if kind.is_list or kind.scalar is None:
+            if kind.scalar in (int, float, str) and set(map(type, items)) <= {kind.scalar}:
+                return tuple(items)  # trees have millions
             return tuple(_convert_scalar(name, item, kind.scalar, where) for item in items)
         raise ModelError(f"attribute {name!r} must be one value, found a list", where)
     if kind.is_list:

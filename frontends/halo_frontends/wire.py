@@ -11,12 +11,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 _CUT_BYTES = 4096
 _DEEPEST = 80
+_BLOCK_BYTES = 1 << 20
+_LONGEST_VARINT = 10
 
 StandIn = Callable[[int], bytes]
 """The field (tag and all) that stands for the span of this number."""
@@ -54,6 +57,26 @@ def varint(number: int) -> bytes:
     return bytes(result)
 
 
+def _run_length(block: NDArray[np.uint8], tag: int) -> int:
+    """How many bytes whole fields of this one-byte tag take from the block's beginning; their kind is no text."""
+    wire = tag & 7
+    if wire != 0:
+        size = 5 if wire == 5 else 9
+        fields = len(block) // size
+        return size * _count_true(block[: size * fields : size] == tag)
+    ends = np.flatnonzero(block < 0x80)
+    fields = len(ends) // 2
+    tags, numbers = ends[: 2 * fields : 2], ends[1 : 2 * fields : 2]
+    begins = np.concatenate(([0], numbers[:-1] + 1))
+    whole = _count_true((block[tags] == tag) & (tags == begins) & (numbers - tags <= _LONGEST_VARINT))
+    return int(numbers[whole - 1]) + 1 if whole else 0
+
+
+def _count_true(flags: NDArray[np.bool_]) -> int:
+    """How many flags at the beginning are set."""
+    return int(flags.argmin()) if not flags.all() else len(flags)
+
+
 @dataclass(slots=True)
 class _Walk:
     contents: memoryview
@@ -80,6 +103,33 @@ class _Walk:
             return position + 4
         raise MalformedError
 
+    def past_equal(self, begin: int, position: int, end: int) -> int:
+        """The end of a run of numbers of one field: the field at `begin` ends at `position`.
+
+        Attributes hold millions of numbers, each with a tag of its own.
+        """
+        tag = self.contents[begin]
+        if tag >= 0x80 or position >= end or self.contents[position] != tag:
+            return position
+        while True:
+            block = np.frombuffer(self.contents[position : min(end, position + _BLOCK_BYTES)], np.uint8)
+            length = _run_length(block, tag)
+            position += length
+            if length == 0 or position >= end:
+                return position
+
+    def past_short(self, begin: int, position: int, end: int) -> int:
+        """The same for a run of texts of less than 128 bytes."""
+        contents, tag = self.contents, self.contents[begin]
+        if tag >= 0x80:
+            return position
+        while position + 1 < end and contents[position] == tag and contents[position + 1] < 0x80:
+            after = position + 2 + contents[position + 1]
+            if after > end:
+                break
+            position = after
+        return position
+
     def rewrite(self, start: int, end: int, kind: Kind, depth: int) -> bytes | memoryview:
         """The message without its large raw contents."""
         pieces: list[bytes | memoryview] = []
@@ -92,12 +142,14 @@ class _Walk:
                 position = self.skip(wire, position, end)
                 if position > end:
                     raise MalformedError
+                position = self.past_equal(begin, position, end)
                 continue
             length, body = self.varint(position, end)
             position = body + length
             if position > end:
                 raise MalformedError
             if length < _CUT_BYTES or depth > _DEEPEST:
+                position = self.past_short(begin, position, end)
                 continue
             if number == kind.raw_field:
                 pieces += [self.contents[kept:begin], self.stand_in(len(self.spans))]

@@ -52,7 +52,7 @@ def _attribute(name: str, value: object, is_float: bool) -> AttributeProto:
 
 
 def _list_attribute(name: str, values: list[Any], is_float: bool) -> AttributeProto:
-    if is_float or any(isinstance(value, float) for value in values):
+    if is_float or any(issubclass(kind, float) for kind in set(map(type, values))):
         return AttributeProto(name=name, type=AttributeProto.FLOATS, floats=values)
     if values and isinstance(values[0], str):
         texts = [value.encode("utf-8", "surrogateescape") for value in values]

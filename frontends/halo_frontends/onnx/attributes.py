@@ -54,7 +54,9 @@ def attribute_value(attribute: AttributeProto, tensors: TensorReader, where: Whe
         case 7:
             return tuple(attribute.ints)
         case 8:
-            return tuple(_text(item) for item in attribute.strings)
+            texts = list(attribute.strings)
+            known = {item: _text(item) for item in set(texts)}
+            return tuple(map(known.__getitem__, texts))
         case 11:
             return tensors.read_sparse(attribute.sparse_tensor)
         case 13:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from halo_frontends.onnx.domains import Domain
 
-_NO_MAPS = "HALO has no maps; export the model without them (skl2onnx: options={'zipmap': False})"
+_NO_MAPS = (
+    "HALO has no maps; export the model without them (skl2onnx: options={'zipmap': False}), or end the model at what "
+    "this reads (--outputs)"
+)
 
 FAMILIES = ("classical_features", "classical_linear", "classical_svm", "classical_trees")
 """Modules beside this one that declare expansions."""
