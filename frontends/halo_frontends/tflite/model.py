@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import numpy as np
 from halo_frontends.mapped import map_file, unpack
 from halo_frontends.tflite.flatbuffer import MalformedError, Table
 from halo_frontends.tflite.schema import CUSTOM, DTYPES, IDENTIFIER, RESOURCE, VARIANT, operator_name, operators
+from halo_frontends.tflite.sparse import Sparsity, read_sparsity
 from halo_py.errors import ModelError, Where
 from halo_py.types import DType
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 _MOST_OPERANDS = 4_000_000
 _LARGEST_RANK = 64
+_MOST_ZEROS = 100
+"""How many times the file's bytes a sparse constant may have elements."""
 _SEMANTIC_KINDS = {RESOURCE: "resource", VARIANT: "variant"}
 
 
@@ -53,6 +57,7 @@ class TensorInfo:
     is_variable: bool
     kind: str = ""
     """What a tensor without element type is: 'resource' or 'variant'."""
+    sparsity: Sparsity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,17 +166,33 @@ class TfliteModel:
         """The contents of a constant tensor, not copied. Raises ModelError if they do not fit its type."""
         if tensor.dtype is None or tensor.dtype is DType.STRING:
             raise ModelError(f"tensor {tensor.name!r} holds a constant that is not supported", self.place)
-        position, length = self._buffers[tensor.buffer]
-        count = 1
-        for size in tensor.dims:
-            count *= size
         if len(tensor.dims) > _LARGEST_RANK or min(tensor.dims, default=0) < 0:
             raise ModelError(f"tensor {tensor.name!r} has an impossible shape {list(tensor.dims)}", self.place)
-        if tensor.dtype.bytes_for(count) != length:
-            needed = tensor.dtype.bytes_for(count)
+        if tensor.sparsity is not None:
+            return self._read_sparse(tensor, tensor.dtype, tensor.sparsity)
+        return self._unpacked(tensor, tensor.dtype, prod(tensor.dims)).reshape(tensor.dims)
+
+    def _unpacked(self, tensor: TensorInfo, dtype: DType, count: int) -> Array:
+        """The elements that a tensor's buffer holds."""
+        position, length = self._buffers[tensor.buffer]
+        needed = dtype.bytes_for(count)
+        if needed != length:
             raise ModelError(f"tensor {tensor.name!r} claims {needed} bytes, its buffer holds {length}", self.place)
-        packed = self._contents[position : position + length]
-        return unpack(packed, tensor.dtype, count).reshape(tensor.dims)
+        return unpack(self._contents[position : position + length], dtype, count)
+
+    def _read_sparse(self, tensor: TensorInfo, dtype: DType, sparsity: Sparsity) -> Array:
+        """All entries of a tensor of which only some are stored; the others stand for zero."""
+        count = prod(tensor.dims)
+        if count > _MOST_ZEROS * len(self._contents):
+            raise ModelError(f"tensor {tensor.name!r} has far more elements than the file has bytes", self.place)
+        try:
+            places = sparsity.places(tensor.dims, 4 * len(self._contents))
+        except MalformedError:
+            raise ModelError(f"tensor {tensor.name!r} does not say where its entries stand", self.place) from None
+        zero = 0 if tensor.quantization is None else int(tensor.quantization.zero_points[0])
+        dense = np.full(count, zero, dtype.numpy)
+        dense[places] = self._unpacked(tensor, dtype, places.size)
+        return dense.reshape(tensor.dims)
 
 
 def parse_model(path: Path) -> TfliteModel:
@@ -266,8 +287,6 @@ class _Parser:
         if kind not in DTYPES and kind not in _SEMANTIC_KINDS:
             raise ModelError(f"tensor {name!r} has the unknown element type {kind}", self._place)
         dims, signature = self._numbers(table, 0), self._numbers(table, 7)
-        if table.has(6):
-            raise ModelError(f"tensor {name!r} is sparse, which is not supported", self._place)
         return TensorInfo(
             name,
             DTYPES.get(kind),
@@ -277,6 +296,7 @@ class _Parser:
             table.integer(2, "I"),
             bool(table.number(5, "?")),
             _SEMANTIC_KINDS.get(kind, ""),
+            read_sparsity(table.table(6)),
         )
 
     def _quantization(self, table: Table | None, name: str) -> Quantization | None:

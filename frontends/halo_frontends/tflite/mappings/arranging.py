@@ -220,6 +220,12 @@ def _dequantize(op: Operation) -> Value:
     return op.emit.cast(op.value(0), DType.FLOAT32)
 
 
+@maps("DENSIFY", integers="stored")
+def _densify(op: Operation) -> Value:
+    """Sparse constants are read with all their entries."""
+    return op.value(0)
+
+
 @maps("UNIQUE")
 def _unique(op: Operation) -> tuple[Value, ...]:
     """The distinct elements in the order they appear, and which of them each element is."""
