@@ -13,7 +13,7 @@ from halo_frontends.tflite.model import OperatorInfo, Subgraph, TensorInfo, Tfli
 from halo_frontends.tflite.operation import MAPPINGS
 from halo_frontends.tflite.ports import Ports, TensorPort, find_ports
 from halo_frontends.tflite.schema import IDENTIFIER
-from halo_frontends.tflite.subgraphs import SubgraphImporter
+from halo_frontends.tflite.subgraphs import ON_VARIABLES, SubgraphImporter
 from halo_py.errors import ModelError
 from halo_py.frontend import ImportOptions, ModelFacts, Port
 from halo_py.ir.builder import GraphBuilder
@@ -22,7 +22,6 @@ from halo_py.ops import load_ops
 from halo_py.types import Dim, DType, TensorType, symbol
 
 _DEEPEST_CALLS = 64
-_STATE = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE"})
 _RANDOM = frozenset({"RANDOM_STANDARD_NORMAL", "RANDOM_UNIFORM", "MULTINOMIAL"})
 
 
@@ -58,7 +57,7 @@ def _load(model: TfliteModel, options: ImportOptions) -> Graph:
         raise refused.error()
     builder = GraphBuilder(symbol_name(ports.subgraph.name or model.path.stem), str(model.path))
     given = _inputs(model, ports, builder, options)
-    importer = SubgraphImporter(model, ports.subgraph, Nest(builder))
+    importer = SubgraphImporter(model, ports.subgraph, Nest(builder), {})
     outputs = importer.run_between(given, ports.operators, [port.number for port in ports.outputs])
     return builder.finish(outputs, [port.name for port in ports.outputs])
 
@@ -123,26 +122,36 @@ def _reached(model: TfliteModel, ports: Ports) -> list[tuple[Subgraph, Sequence[
 def refusals(model: TfliteModel, ports: Ports) -> Refusals:
     """Every operator that nothing implements, and every operator on data of a kind that is not supported."""
     found = Refusals(str(model.path))
-    for subgraph, entries in _reached(model, ports):
+    reached = _reached(model, ports)
+    in_order = _run_in_order(model, ports)
+    for subgraph, entries in reached:
         for entry in entries:
             made = [subgraph.tensors[number] for number in entry.outputs]
-            why = _reason(subgraph, entry)
+            why = _reason(subgraph, entry, any(subgraph is graph for graph in in_order))
             if why is not None:
                 found.add(entry.name, made[0].name if made else entry.name, why)
     return found
 
 
-def _reason(subgraph: Subgraph, entry: OperatorInfo) -> str | None:
-    """Why an operator cannot be imported; None if it can."""
+def _run_in_order(model: TfliteModel, ports: Ports) -> list[Subgraph]:
+    """The main graph and what it runs once, whose operators may set variables."""
+    once = [entry for entry in ports.operators if entry.name == "CALL_ONCE"]
+    return [ports.subgraph, *(model.subgraphs[number] for entry in once for number in entry.subgraphs())]
+
+
+def _reason(subgraph: Subgraph, entry: OperatorInfo, in_order: bool) -> str | None:
+    """Why an operator cannot be imported; None if it can. `in_order`: it runs exactly once."""
     touched = [subgraph.tensors[number] for number in (*entry.inputs, *entry.outputs) if number >= 0]
     if any(tensor.dtype is DType.STRING for tensor in touched):
         return "works on strings"
-    if entry.name in MAPPINGS:
-        return None
     if entry.name.startswith("HASHTABLE"):
         return "hash tables are not supported"
-    if entry.name in _STATE:
-        return "state that outlives a run is not supported"
+    if entry.name in ON_VARIABLES and in_order:
+        return None
+    if entry.name in ON_VARIABLES or any(tensor.kind == "resource" for tensor in touched):
+        return "variables inside of branches and loops are not supported"
+    if entry.name in MAPPINGS:
+        return None
     if entry.name in _RANDOM:
         return "random numbers are not supported"
     return "unknown operator"

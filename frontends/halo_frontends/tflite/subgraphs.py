@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -24,14 +24,22 @@ if TYPE_CHECKING:
 
 _MOST_STATE_BYTES = 1 << 26
 
+ON_VARIABLES = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE"})
+"""Operators on variables, which are names here; what a name stands for changes from operator to operator."""
+
+_Variables: TypeAlias = dict[str, Value | Complex]
+
 
 class SubgraphImporter:
     """Imports one subgraph into a graph under construction."""
 
-    def __init__(self, model: TfliteModel, subgraph: Subgraph, nest: Nest) -> None:
+    def __init__(self, model: TfliteModel, subgraph: Subgraph, nest: Nest, variables: _Variables | None = None) -> None:
+        """`variables` is what those of the file stand for; None inside of branches and loops, which may have none."""
         self._model = model
         self._subgraph = subgraph
         self._nest = nest
+        self._variables = variables
+        self._handles: dict[int, str] = {}
         self._values: dict[int, Value | Complex] = {}
 
     def run(self, inputs: Sequence[Value]) -> list[Value]:
@@ -83,18 +91,47 @@ class SubgraphImporter:
         tensors = self._subgraph.tensors
         results = [tensors[number] for number in info.outputs]
         name = results[0].name if results else info.name
+        made: Sequence[Value | Complex | str]
         emit = Emitter(self._nest.builder, Where(str(self._model.path), name, info.name), name)
-        inputs = tuple(None if number < 0 else self._read(number, emit.where) for number in info.inputs)
-        read = tuple(None if number < 0 else tensors[number] for number in info.inputs)
-        made = apply_mapping(Operation(info, inputs, read, tuple(results), emit, self._model, self._nest))
+        if info.name in ON_VARIABLES:
+            made = self._on_variable(info, emit.where)
+        else:
+            inputs = tuple(None if number < 0 else self._read(number, emit.where) for number in info.inputs)
+            read = tuple(None if number < 0 else tensors[number] for number in info.inputs)
+            made = apply_mapping(Operation(info, inputs, read, tuple(results), emit, self._model, self._nest))
         if len(made) < len(info.outputs):
             raise ModelError(f"has {len(info.outputs)} results, its operator makes {len(made)}", emit.where)
         for number, value in zip(info.outputs, made, strict=False):
+            if isinstance(value, str):
+                self._handles[number] = value
+                continue
             if number in given:  # the user cuts the graph here
                 continue
             if number in self._values:
                 raise ModelError(f"the tensor {tensors[number].name!r} is made twice", emit.where)
             self._values[number] = value
+
+    def _on_variable(self, info: OperatorInfo, where: Where) -> tuple[Value | Complex | str, ...]:
+        """The name of a variable, or what it stands for; setting one makes nothing."""
+        if self._variables is None:
+            raise UnsupportedError("variables inside of branches and loops are not supported", where)
+        match info.name:
+            case "VAR_HANDLE":
+                return ("/".join(info.options.text(part) for part in ("container", "shared_name")),)
+            case "CALL_ONCE":
+                graph = self._model.subgraphs[info.options.integer("init_subgraph")]
+                SubgraphImporter(self._model, graph, self._nest, self._variables).run([])
+                return ()
+            case _:
+                name = self._handles.get(info.inputs[0]) if info.inputs else None
+        if name is None:
+            raise ModelError("does not say which variable it means", where)
+        if info.name == "ASSIGN_VARIABLE" and len(info.inputs) == 2:
+            self._variables[name] = self._read(info.inputs[1], where)
+            return ()
+        if name not in self._variables:
+            raise ModelError(f"reads the variable {name!r} before it is set", where)
+        return (self._variables[name],)
 
 
 def _start(tensor: TensorInfo, dtype: DType) -> NDArray[np.generic]:

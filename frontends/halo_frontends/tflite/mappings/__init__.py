@@ -7,7 +7,7 @@ from functools import cache
 
 FAMILIES = (
     *("elementwise", "reductions", "windows", "products", "arranging", "slicing", "control", "loops", "recurrent"),
-    *("bidirectional", "complex_numbers", "boxes"),
+    *("bidirectional", "complex_numbers", "boxes", "mediapipe"),
 )
 """Modules of this package that declare mappings."""
 
