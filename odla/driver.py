@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from halo_py.errors import TargetError
+from halo_py.errors import TargetError, UsageError
 from halo_py.frontend import ImportOptions
 from halo_py.types import Type
 
@@ -172,6 +172,18 @@ def owner(artefact: object) -> Driver | None:
 
 IMPORT_OPTIONS = ("shapes", "values", "symbols", "batch_size", "cut_inputs", "cut_outputs", "format")
 """Options by which a model file's open dimensions and scalars are fixed; every driver takes them."""
+
+
+def check_options(device: str, options: Options, own: Sequence[str] = ()) -> None:
+    """Raises UsageError for an option that is neither one of every driver's nor one of the driver's `own`."""
+    from difflib import get_close_matches
+
+    known = (*IMPORT_OPTIONS, *own)
+    for name in options:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise UsageError(f"device {device!r} has no option {name!r}", hint=f"{hint}it has {', '.join(known)}")
 
 
 def import_options(options: Options, *, keep_symbolic: bool = False) -> ImportOptions:

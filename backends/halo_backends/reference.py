@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from halo_backends.graph_file import graph_signature, load_graph, save_graph
 from halo_py.evaluate import evaluate_graph
 from halo_py.frontend import load_model
-from odla.driver import DeviceInfo, Options, Refused, RunResult, Signature, archive_kind, import_options
+from odla.driver import DeviceInfo, Options, Refused, RunResult, Signature, archive_kind, check_options, import_options
 
 if TYPE_CHECKING:
     from halo_py.ir.graph import Graph
@@ -42,6 +42,7 @@ class ReferenceBackend:
         return ()
 
     def compile(self, model: Graph | Path, device: str, options: Options) -> ReferenceProgram:
+        check_options(device, options)
         if isinstance(model, Path):
             model = load_model(model, import_options(options, keep_symbolic=True))
         return ReferenceProgram(model)

@@ -100,9 +100,12 @@ def test_an_unknown_device_lists_the_known_ones() -> None:
     assert "abacus" in odla.last_error()
 
 
-def test_an_unknown_option_is_refused() -> None:
+@pytest.mark.parametrize("device", ["cpu", "reference", "ipu-tiny"])
+def test_an_unknown_option_is_refused(device: str) -> None:
     with pytest.raises(UsageError, match="'colour'"):
-        _linear().compile("cpu", colour="red")
+        _linear().compile(device, colour="red")
+    with pytest.raises(UsageError, match="did you mean 'batch_size'"):
+        _linear().compile(device, batchsize=3)
 
 
 def test_computations_check_what_is_added() -> None:

@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from halo_backends.graph_file import graph_signature, load_graph, save_graph
-from halo_py.errors import UsageError
 from halo_py.frontend import load_model
 from odla.driver import (
-    IMPORT_OPTIONS,
     DeviceInfo,
     Options,
     Refused,
     RunResult,
     Signature,
     archive_kind,
+    check_options,
     import_options,
 )
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 DEVICE = "cpu"
 _KIND = "halo-cpu-executable"
-_OPTIONS = (*IMPORT_OPTIONS, "threads")
 
 
 class CpuBackend:
@@ -49,9 +47,7 @@ class CpuBackend:
         from halo_backends.cpu.engine import compile_graph
         from halo_py.passes.pipelines import pipeline
 
-        for name in options:
-            if name not in _OPTIONS:
-                raise UsageError(f"device {DEVICE!r} has no option {name!r}", hint=f"it has {', '.join(_OPTIONS)}")
+        check_options(DEVICE, options, ("threads",))
         if isinstance(model, Path):
             model = load_model(model, import_options(options, keep_symbolic=True))
         return compile_graph(pipeline("cpu").run(model), options.get("threads"))

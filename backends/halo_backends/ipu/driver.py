@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -14,7 +15,7 @@ from halo_py.errors import TargetError, UsageError
 from halo_py.executable import KIND, Executable
 from halo_py.profile import Profile, RunCounters, profile_of
 from halo_py.targets import available, load_target
-from odla.driver import DeviceInfo, Options, Port, Refused, RunResult, Signature, archive_kind
+from odla.driver import DeviceInfo, Options, Port, Refused, RunResult, Signature, archive_kind, check_options
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,6 +82,7 @@ class IpuBackend:
         """The model compiled for the target. Raises HaloError."""
         from halo_py.compile import compile as compile_model
 
+        check_options(device, options, (*RUN_OPTIONS, *_keyword_only(compile_model)))
         run = {name: options[name] for name in RUN_OPTIONS if name in options}
         rest: dict[str, Any] = {name: value for name, value in options.items() if name not in RUN_OPTIONS}
         return Loaded(compile_model(model, target=device, **rest), **run)
@@ -134,6 +136,11 @@ class IpuBackend:
     def _part(engine: Engine, executable: Executable, inputs: Sequence[RuntimeValue], number: int) -> list[Any]:
         ports = zip(executable.graph.inputs, executable.inputs, inputs, strict=True)
         return engine.run(executable.graph, {value: port.part(contents, number) for value, port, contents in ports})
+
+
+def _keyword_only(function: Callable[..., object]) -> list[str]:
+    parameters = signature(function).parameters.values()
+    return [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
 
 
 def _described(name: str) -> DeviceInfo:

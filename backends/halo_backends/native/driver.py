@@ -10,13 +10,13 @@ from halo_backends.graph_file import graph_signature, load_graph, read_note, sav
 from halo_py.errors import TargetError, UsageError
 from halo_py.frontend import load_model
 from odla.driver import (
-    IMPORT_OPTIONS,
     DeviceInfo,
     Options,
     Refused,
     RunResult,
     Signature,
     archive_kind,
+    check_options,
     import_options,
 )
 
@@ -100,10 +100,7 @@ def _path(device: str) -> Path:
 def _settings(device: str, options: Options) -> Settings:
     from halo_backends.native.library import DEFAULT_SECONDS, Settings
 
-    for name in options:
-        if name not in (*IMPORT_OPTIONS, *_OPTIONS):
-            listed = ", ".join((*IMPORT_OPTIONS, *_OPTIONS))
-            raise UsageError(f"device {device!r} has no option {name!r}", hint=f"it has {listed}")
+    check_options(device, options, _OPTIONS)
     return Settings(_seconds(options, DEFAULT_SECONDS), _excluded(options))
 
 
