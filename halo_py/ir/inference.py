@@ -88,7 +88,8 @@ class Inference:
                 return
             if type.is_static:
                 self._known[values[0]] = np.asarray(numbers).astype(type.dtype.numpy).reshape(type.static_shape)
-                return
+                if len(values) == 1:
+                    return
         contents = fold_small(op, args, values)
         for value, array in zip(values, contents, strict=False):
             self._known[value] = array

@@ -132,6 +132,13 @@ def test_split_and_tile_of_symbolic_dimensions() -> None:
     assert dims(net.add(Gemm(transB=1), net.x, weights(7, 4), weights(7))) == (scale_dim(N, 6), 7)
 
 
+def test_every_part_of_a_split_shape_is_known() -> None:
+    net = Net(2, 12, 5, 64)
+    parts = net.builder.add(Split(), [net.add(Shape(), net.x)], outputs=4)
+    target = net.add(Concat(0), parts[0], parts[3], parts[1], net.ints(-1))
+    assert dims(net.add(Reshape(), net.x, target)) == (2, 64, 12, 5)
+
+
 def test_errors_name_what_does_not_fit() -> None:
     net = Net(2, 3, 8, 8)
     with pytest.raises(ShapeError, match="channels"):
