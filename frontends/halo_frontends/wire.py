@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _CUT_BYTES = 4096
 _DEEPEST = 80
-_BLOCK_BYTES = 1 << 20
+_LEAST_BLOCK, _LARGEST_BLOCK = 1 << 8, 1 << 20
+"""How many bytes of a list of numbers are looked at together: few at first, for most lists are short."""
 _LONGEST_VARINT = 10
 
 StandIn = Callable[[int], bytes]
@@ -111,12 +112,14 @@ class _Walk:
         tag = self.contents[begin]
         if tag >= 0x80 or position >= end or self.contents[position] != tag:
             return position
+        size = _LEAST_BLOCK
         while True:
-            block = np.frombuffer(self.contents[position : min(end, position + _BLOCK_BYTES)], np.uint8)
+            block = np.frombuffer(self.contents[position : min(end, position + size)], np.uint8)
             length = _run_length(block, tag)
             position += length
-            if length == 0 or position >= end:
+            if 2 * length < size or position >= end:
                 return position
+            size = min(16 * size, _LARGEST_BLOCK)
 
     def past_short(self, begin: int, position: int, end: int) -> int:
         """The same for a run of texts of less than 128 bytes."""
