@@ -56,6 +56,14 @@ class Transpose(Op):
         yield Sample(cls((2, 0, 1)), (numbers(4, DType.FLOAT16, 3, 1, 5),))
 
 
+_MOST_ENTRIES = 4096
+"""No shape has more: of longer vectors the entries are not followed."""
+
+
+def _repeated(dims: ShapeValue, times: int) -> ShapeValue | None:
+    return dims * times if len(dims) * times <= _MOST_ENTRIES else None
+
+
 @op("expand", onnx="Expand", since=13)
 class Expand(Op):
     """The data broadcast with the shape in operand 1."""
@@ -68,7 +76,7 @@ class Expand(Op):
         dims, wanted = args.dims(0), integers(args, 1)
         if dims is None or wanted is None or len(wanted) > 1:
             return None
-        return dims * wanted[0] if len(dims) == 1 and wanted else dims
+        return _repeated(dims, wanted[0]) if len(dims) == 1 and wanted else dims
 
     def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
         data = args.array(0)
@@ -118,7 +126,7 @@ class Tile(Op):
 
     def shape_values(self, args: InferArgs) -> ShapeValue | None:
         dims, repeats = args.dims(0), integers(args, 1)
-        return dims * repeats[0] if dims is not None and repeats is not None and len(repeats) == 1 else None
+        return _repeated(dims, repeats[0]) if dims is not None and repeats is not None and len(repeats) == 1 else None
 
     def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
         return (np.tile(args.array(0), [int(count) for count in args.array(1)]),)
