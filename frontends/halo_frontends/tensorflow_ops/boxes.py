@@ -30,7 +30,7 @@ def _limits(most: Value, overlap: Value | None, least: Value | None, emit: Emitt
 
 def filled_up(values: Value, count: int, emit: Emitter) -> Value:
     """A vector with zeros behind it, as long as `count`."""
-    zeros = emit.constant(np.zeros(count, emit.dtype(values).numpy), "zeros")
+    zeros = emit.op("Expand", emit.scalar(0, values), emit.ints(count))
     return emit.reshape(emit.slice(emit.concat([values, zeros], 0), 0, 0, count), (count,))
 
 
@@ -77,12 +77,13 @@ def best_of_all_classes(boxes: Value, scores: Value, limits: Limits, emit: Emitt
     flat = emit.reshape(scores, (-1,))
     shape = np.asarray([batch * classes // places * count, count, 1], np.int64)
     at = emit.op("ReduceSum", emit.op("Mul", triples, emit.constant(shape, "strides")), emit.ints(1), keepdims=0)
-    nothing = emit.constant(np.full(batch * classes * count, -np.inf, np.float32), "nothing")
+    least = emit.scalar(-np.inf, DType.FLOAT32)
+    nothing = emit.op("Expand", least, emit.ints(batch * classes * count))
     kept = emit.op("ScatterND", nothing, emit.unsqueeze(at, -1), emit.op("Gather", flat, at, axis=0))
     kept = emit.reshape(kept, (batch, classes * count))
     missing = limits.total - classes * count
     if missing > 0:
-        kept = emit.concat([kept, emit.constant(np.full((batch, missing), -np.inf, np.float32), "missing")], 1)
+        kept = emit.concat([kept, emit.op("Expand", least, emit.ints(batch, missing))], 1)
     best, where = emit.several("TopK", (kept, emit.ints(limits.total)), 2, axis=-1, largest=1, sorted=1)
     return _gathered(boxes, best, where, (classes, count), emit)
 

@@ -171,6 +171,32 @@ def test_huge_result_of_few_bytes_takes_no_memory(tmp_path: Path) -> None:
     check_survives(frozen(tmp_path / "net.pb", nodes))
 
 
+@pytest.mark.parametrize("op", ["Tile", "BroadcastTo"])
+def test_few_indices_repeated_often_take_no_memory(op: str, tmp_path: Path) -> None:
+    """What may be a shape is followed entry by entry, but not through 2^31 entries."""
+    most = constant((1,), numbers=[(1 << 31) - 1], kind=INT32)
+    nodes = [*_numbers("n", 7), node("m", "Const", dtype=INT32, value=most), node("y", op, ["n", "m"], T=INT32)]
+
+    check_survives(frozen(tmp_path / "net.pb", [placeholder(), *nodes]))
+
+
+def test_as_many_boxes_as_there_are_numbers_take_no_memory(tmp_path: Path) -> None:
+    most = (1 << 31) - 1
+    operands = ["b", "s", "m", "m", "z", "z"]
+    nodes = [
+        placeholder("b", (1, 2, 1, 4)),
+        placeholder("s", (1, 2, 3)),
+        node("m", "Const", dtype=INT32, value=constant((), numbers=[most], kind=INT32)),
+        node("z", "Const", dtype=FLOAT, value=constant((), numbers=[0.5])),
+        node("y", "CombinedNonMaxSuppression", operands),
+    ]
+
+    check_survives(frozen(tmp_path / "combined.pb", nodes))
+    few = [placeholder("b", (2, 4)), placeholder("s", (2,)), *nodes[2:4]]
+    padded = node("y", "NonMaxSuppressionV4", ["b", "s", "m", "z", "z"], pad_to_max_output_size=True)
+    check_survives(frozen(tmp_path / "padded.pb", [*few, padded]))
+
+
 def test_endless_counted_loop_takes_no_time(tmp_path: Path) -> None:
     """A loop of 2^31 rounds is read or refused without counting them all."""
     most = node("most", "Const", dtype=INT32, value=constant((), numbers=[(1 << 31) - 1], kind=INT32))

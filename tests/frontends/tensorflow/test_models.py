@@ -1,6 +1,6 @@
 """Keras networks as SavedModels, frozen graphs and TFLite files give the framework's values on every device.
 
-`benchmarks/tensorflow_models.py` does the same for many and larger networks.
+`benchmarks/tensorflow_networks.py` does the same for many and larger networks.
 """
 
 from __future__ import annotations

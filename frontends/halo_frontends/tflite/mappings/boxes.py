@@ -66,6 +66,13 @@ class _Detections:
             raise ModelError(f"has the option {name} = {found}", self.op.emit.where)
         return int(found)
 
+    def total(self) -> int:
+        """How many entries the results have."""
+        found = self.count("max_detections") * self.count("max_classes_per_detection", 1)
+        if found > _MOST_DETECTIONS:
+            raise ModelError(f"finds up to {found} boxes", self.op.emit.where)
+        return found
+
     def vector(self, names: Sequence[str]) -> Value:
         """Several numbers."""
         return self.op.emit.constant(np.asarray([self.number(name) for name in names], np.float32), names[0])
@@ -112,7 +119,7 @@ def _decoded(op: Operation, given: _Detections) -> Value:
 def _class_by_class(given: _Detections, corners: Value, scores: Value, overlap: Value, least: Value) -> Sequence[Value]:
     """Every class for itself, then the best of all."""
     emit = given.op.emit
-    total = given.count("max_detections") * given.count("max_classes_per_detection", 1)
+    total = given.total()
     of_class = emit.constant(np.asarray(given.count("detections_per_class", 100), np.int64), "of_class")
     limits = Limits(of_class, given.count("max_detections"), overlap, least)
     found = boxes.best_of_all_classes(emit.unsqueeze(corners, 0, 1), emit.transpose(scores, (0, 2, 1)), limits, emit)
@@ -151,7 +158,7 @@ def _by_best_class(given: _Detections, corners: Value, scores: Value, overlap: V
         repeated = emit.op("Expand", emit.unsqueeze(chosen, 1), emit.ints(most, shown, 4))
         return emit.reshape(repeated, (1, most * shown, 4))
 
-    total = given.count("max_detections") * given.count("max_classes_per_detection", 1)
+    total = given.total()
     found = (rows(corners, -1), rows(emit.cast(labels, DType.FLOAT32), shown), rows(best, shown))
     lengthened = [_longer(value, total, emit.rank(value), given) for value in found]
     return *lengthened, emit.reshape(emit.cast(number, DType.FLOAT32), (1,))
