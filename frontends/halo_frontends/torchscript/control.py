@@ -85,7 +85,7 @@ class Control:
                     for name, item in inside.variables.items()
                     if frame.variables.get(name, _MISSING) is not item
                 }
-                last = {change.key: change for change in changes}
+                last = emitter.changed_outside(changes)
                 for key, change in last.items():
                     if not isinstance(key, Tensor):
                         found[key] = self._frozen(change.get())

@@ -234,6 +234,16 @@ class Emitter:
         finally:
             self._journals.pop()
 
+    def changed_outside(self, changes: Sequence[Change]) -> dict[object, Change]:
+        """The last change of everything but tensors that the innermost graph made itself."""
+        first = {change.key: change for change in reversed(changes)}
+        made = {
+            key
+            for key, change in first.items()
+            if isinstance(key, Tensor) and self._owners.get(change.old[0]) is self.levels[-1]
+        }
+        return {change.key: change for change in changes if change.key not in made}
+
     def keep(self, changes: Sequence[Change]) -> None:
         """Changes of an inner journal that were not taken back belong to the one around it."""
         if self._journals:

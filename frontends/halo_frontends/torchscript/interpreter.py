@@ -133,7 +133,10 @@ class Interpreter:
         return None
 
     def _assign(self, frame: Frame, statement: syntax.Assign) -> None:
-        value = self.evaluate(frame, statement.value)
+        if statement.unpacks and isinstance(statement.value, syntax.TupleOf):
+            value: Item = tuple(self._moved(frame, item) for item in statement.value.items)
+        else:
+            value = self._moved(frame, statement.value)
         if not statement.unpacks:
             for target in statement.targets:
                 self.bind(frame, target, value)
@@ -143,6 +146,14 @@ class Interpreter:
             raise self.maker.wrong(f"line {statement.line}: cannot be taken apart into {len(statement.targets)} values")
         for target, item in zip(statement.targets, items, strict=True):
             self.bind(frame, target, item)
+
+    def _moved(self, frame: Frame, expression: syntax.Expression) -> Item:
+        """What a variable is given: another that has no value yet is no mistake until something is made of it."""
+        if isinstance(expression, syntax.Name) and len(expression.parts) == 1:
+            found = frame.variables.get(expression.parts[0])
+            if isinstance(found, Undefined):
+                return found
+        return self.evaluate(frame, expression)
 
     def bind(self, frame: Frame, target: syntax.Expression, value: Item) -> None:
         """Give a variable, an attribute or an element a value."""

@@ -120,7 +120,9 @@ class Loop:
     def _leave(self, inside: Frame, changes: Sequence[Change]) -> list[Value]:
         """The carried values at the end of the body."""
         last = {
-            change.key: change for change in changes if not isinstance(change.key, Tensor) or change.key.base is None
+            key: change
+            for key, change in self._emitter.changed_outside(changes).items()
+            if not isinstance(key, Tensor) or key.base is None
         }
         self.more = [key for key in last if key not in self._keys]
         self._known_changes.update({key: last[key] for key in self.more})

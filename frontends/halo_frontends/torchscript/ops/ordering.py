@@ -143,7 +143,7 @@ def unique(
     m: Maker, input: Value, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False
 ) -> tuple[Value, Value, Value]:
     found, _, inverse, counts = m.ops("Unique", [m.flat(input)], 4, sorted=1)
-    return found, m.reshape(inverse, m.shape(input)), counts
+    return found, inverse if m.rank(input) == 1 else m.reshape(inverse, m.sizes(input)), counts
 
 
 @aten("bincount")

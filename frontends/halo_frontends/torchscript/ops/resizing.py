@@ -32,7 +32,7 @@ def resized(
     if size is None:
         if scales is None:
             raise m.wrong("neither a size nor scales are given")
-        size = [int(np.floor(length * scale)) for length, scale in zip(m.shape(input)[lead:], scales, strict=True)]
+        size = [int(np.floor(length * scale)) for length, scale in zip(_field(m, input), scales, strict=True)]
         given_scales = list(scales)
     sizes: list[Size] = [*m.sizes(input)[:lead], *size]
     transformation = "half_pixel" if exact or mode != "nearest" else "asymmetric"
@@ -53,12 +53,17 @@ def resized(
     return m.op("Resize", input, None, None, m.ints(sizes), **attributes)
 
 
+def _field(m: Maker, input: Value) -> list[int]:
+    """The sizes of the spatial axes."""
+    return [m.length(input, axis) for axis in range(2, m.rank(input))]
+
+
 def _factors(m: Maker, input: Value, size: Sizes, given: list[float | None], align_corners: bool) -> list[float] | None:
     """Scales to hand on: only where they say something else than the sizes do, and lead to these sizes."""
     if align_corners or any(scale is None for scale in given) or not given:
         return None
     factors = [scale for scale in given if scale is not None]
-    lengths = m.shape(input)[2:]
+    lengths = _field(m, input)
     exact = all(
         isinstance(wanted, int) and abs(length * scale - wanted) < 1e-6
         for length, scale, wanted in zip(lengths, factors, size, strict=True)

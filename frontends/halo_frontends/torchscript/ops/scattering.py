@@ -33,13 +33,12 @@ _REDUCTIONS = {
 
 def _matched(m: Maker, index: Value, source: Operand, dtype: DType) -> Value:
     """The source in the shape of the positions: a number for all, or its leading part."""
-    shape = m.shape(index)
     if not isinstance(source, Value):
-        return m.expand(m.number(source, dtype), shape)
+        return m.expand(m.number(source, dtype), m.sizes(index))
     value = m.cast(source, dtype)
-    for axis, size in enumerate(shape):
-        if m.length(value, axis) > size:
-            value = m.slice(value, axis, 0, size)
+    for axis in range(m.rank(index)):
+        if m.size_of(value, axis) != m.size_of(index, axis):
+            value = m.slice(value, axis, 0, m.size(index, axis))
     return value
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -240,8 +240,9 @@ def narrow(m: Maker, input: Tensor, dim: int, start: Size, length: Size) -> Tens
 
 
 def _sum(m: Maker, left: Size, right: Size) -> Size:
-    found = m.op("Add", m.number(left, DType.INT64), m.number(right, DType.INT64))
-    return m.to_size(found)
+    if isinstance(left, int) and isinstance(right, int):
+        return left + right
+    return m.to_size(m.op("Add", m.number(left, DType.INT64), m.number(right, DType.INT64)))
 
 
 @aten("select", "select_copy")
@@ -284,19 +285,18 @@ def unbind(m: Maker, input: Tensor, dim: int = 0) -> list[Tensor]:
 
 @aten("split", "split_copy", "split_with_sizes", "split_with_sizes_copy", "unsafe_split", "unsafe_split_with_sizes")
 def split(m: Maker, input: Tensor, split_size: Item, dim: int = 0) -> list[Tensor]:
-    value = m.read(input)
-    size = m.length(value, dim)
     if isinstance(split_size, (list, tuple)):
-        return _pieces(m, input, dim, [piece for piece in split_size if isinstance(piece, int)])
+        return _pieces(m, input, dim, read_sizes(m, split_size))
+    size = m.length(m.read(input), dim)
     piece = m.to_number(m.read(split_size)) if isinstance(split_size, Tensor) else split_size
     if not isinstance(piece, int):
         raise m.unsupported("pieces whose size depends on data are not supported")
     return _pieces(m, input, dim, [min(piece, size - start) for start in range(0, size, max(piece, 1))] or [0])
 
 
-def _pieces(m: Maker, input: Tensor, dim: int, sizes: list[int]) -> list[Tensor]:
-    starts = np.cumsum([0, *sizes]).tolist()
-    return [slice(m, input, dim, start, start + size) for start, size in zip(starts, sizes, strict=False)]
+def _pieces(m: Maker, input: Tensor, dim: int, sizes: Sequence[Size]) -> list[Tensor]:
+    starts = list(itertools.accumulate(sizes, lambda start, size: _sum(m, start, size), initial=0))
+    return [slice(m, input, dim, start, end) for start, end in itertools.pairwise(starts)]
 
 
 @aten("chunk", "unsafe_chunk")
