@@ -129,3 +129,20 @@ def test_resizing_as_many_pictures_as_data_says(tmp_path: Path) -> None:
 """
     expected = ROWS.reshape(-1, 1, 1, 2).repeat(2, axis=2).repeat(2, axis=3)
     np.testing.assert_array_equal(_outputs(tmp_path, FOUND + resize)[0], expected)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, "n"), ("n", 9223372036854775807), (0, 2), (-2, 9223372036854775807)])
+def test_writing_into_a_part_whose_size_depends_on_data(low: int | str, high: int | str, tmp_path: Path) -> None:
+    write = f"""    n = int(torch.sum(torch.gt(x, 4)))
+    whole = torch.to(columns, 6)
+    part = torch.slice(whole, 0, {low}, {high})
+    _0 = torch.fill_(part, 9.)
+    return (whole, part)
+"""
+    n = np.count_nonzero(X > 4)
+    first, last = (n if bound == "n" else bound for bound in (low, high))
+    expected = COLUMNS.astype(np.float32)
+    expected[int(first) : int(last)] = 9
+    whole, part = _outputs(tmp_path, FOUND + write)
+    np.testing.assert_array_equal(whole, expected)
+    np.testing.assert_array_equal(part, expected[int(first) : int(last)])

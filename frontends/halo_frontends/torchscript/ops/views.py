@@ -11,7 +11,7 @@ import numpy as np
 
 from halo_frontends.torchscript.maker import INT_MAX, Maker
 from halo_frontends.torchscript.table import aten, read_sizes
-from halo_frontends.torchscript.values import Scalar, Tensor
+from halo_frontends.torchscript.values import Inject, Scalar, Tensor
 from halo_py.types import DType
 
 if TYPE_CHECKING:
@@ -193,7 +193,8 @@ def slice(
     size = (m.type(before).shape or ())[axis]
     low, high = (0 if start is None else start), (INT_MAX if end is None else end)
     if isinstance(low, Scalar) or isinstance(high, Scalar) or not isinstance(size, int):
-        return m.view(input, lambda base: m.slice(base, axis, low, high, step), None)
+        inject = _put_between(m, axis, low, high) if step == 1 and (low == 0 or high == INT_MAX) else None
+        return m.view(input, lambda base: m.slice(base, axis, low, high, step), inject)
     low, high = _clamped(low, size), _clamped(high, size)
     high = max(low, high)
 
@@ -207,6 +208,20 @@ def slice(
         lambda base, new: _put_back(m, base, new, axis, range(low, high, step)),
         None if layout is None else layout.sliced(axis, low, step),
     )
+
+
+def _put_between(m: Maker, axis: int, low: Size, high: Size) -> Inject:
+    """Replaces entries from the front up to a run-time position, or from one to the end."""
+
+    def inject(base: Value, new: Value) -> Value:
+        parts = [new]
+        if low != 0:
+            parts.insert(0, m.slice(base, axis, 0, low))
+        if high != INT_MAX:
+            parts.append(m.slice(base, axis, high, INT_MAX))
+        return m.op("Concat", *parts, axis=axis)
+
+    return inject
 
 
 def _clamped(position: int, size: int) -> int:
