@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,8 +105,7 @@ class Forest:
         return made
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(NamedTuple):
     """One node of a tree; children are rows of the tree, or leaves of the forest (-1 - leaf)."""
 
     feature: int
@@ -183,11 +182,13 @@ class _Tree:
 
     def write(self, tables: Tables, number: int) -> None:
         """Fill the tree's part of the tables."""
-        for place, row in enumerate(self.rows):
-            tables.feature[number, place], tables.split[number, place] = row.feature, row.split
-            tables.test[number, place] = row.test
-            tables.children[number, place] = row.true, row.false
-        for place, leaf in enumerate(self.leaves):
-            for entry, (target, weight) in enumerate(self.forest.leaves[leaf]):
-                tables.target[number, place, entry] = target
-                tables.weight[number, place, entry] = weight
+        count = len(self.rows)
+        feature, split, test, true, false = zip(*self.rows, strict=True)
+        tables.feature[number, :count], tables.split[number, :count] = feature, split
+        tables.test[number, :count] = test
+        tables.children[number, :count, 0], tables.children[number, :count, 1] = true, false
+        pairs = [self.forest.leaves[leaf] for leaf in self.leaves]
+        for entry in range(max(map(len, pairs), default=0)):
+            places = [place for place, found in enumerate(pairs) if len(found) > entry]
+            target, weight = zip(*(pairs[place][entry] for place in places), strict=True)
+            tables.target[number, places, entry], tables.weight[number, places, entry] = target, weight

@@ -272,7 +272,8 @@ class TreeEnsembleRegressor(Trees):
         # The root of a tree is its first node.
         roots = {name[0]: reference for name, reference in reversed(references.items())}
         order = [roots[tree] for tree in dict.fromkeys(self.nodes_treeids)]
-        modes = [0 if mode == "LEAF" else _mode(mode) for mode in self.nodes_modes]
+        numbers = {mode: 0 if mode == "LEAF" else _mode(mode) for mode in dict.fromkeys(self.nodes_modes)}
+        modes = [numbers[mode] for mode in self.nodes_modes]
         return Forest([*self.nodes_featureids], splits, modes, missing, true, false, order, leaves)
 
     def _named(self) -> tuple[dict[tuple[int, int], int], list[list[tuple[int, float]]]]:
@@ -340,9 +341,9 @@ def _literals(op: Op, *names: str) -> None:
 
 def _numbers(values: Sequence[object]) -> list[float]:
     """Raises ValueError for what is no number."""
-    if any(isinstance(value, str) for value in values):
+    if str in set(map(type, values)):
         raise ValueError("has strings where numbers are needed")
-    return [float(cast("float", value)) for value in values]
+    return list(map(float, cast("Sequence[float]", values)))
 
 
 def _references(ids: Sequence[int], are_leaves: Sequence[int]) -> list[int]:
@@ -356,7 +357,7 @@ def _references(ids: Sequence[int], are_leaves: Sequence[int]) -> list[int]:
 
 def _targets(ids: Sequence[int], count: int) -> Sequence[int]:
     """Raises ValueError for a target that does not exist."""
-    if not all(0 <= target < count for target in ids):
+    if any(not 0 <= target < count for target in set(ids)):
         raise ValueError(f"names a target that is none of the {count}")
     return ids
 
