@@ -96,7 +96,7 @@ class Require(Op):
 
     def evaluate(self, args: EvaluateArgs) -> tuple[RuntimeValue, ...]:
         if _flag(args.inputs[0]) == bool(self.refused):
-            raise UsageError(self.message, hint="give inputs and shapes (--shape) that belong together")
+            raise UsageError(self.message, hint="give inputs and shapes that belong together (--shape, --value)")
         return (args.inputs[1],)
 
     @classmethod
