@@ -118,6 +118,54 @@ NETWORKS: Zoo = {
         {"hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2},
         "image",
     ),
+    "jamba": (
+        "JambaForCausalLM",
+        "JambaConfig",
+        {
+            **DECODER,
+            **TOKENS,
+            "num_experts": 2,
+            "attn_layer_period": 2,
+            "attn_layer_offset": 1,
+            "mamba_d_state": 4,
+            "mamba_dt_rank": 4,
+            "use_mamba_kernels": False,
+        },
+        "masked",
+    ),
+    "rwkv": ("RwkvForCausalLM", "RwkvConfig", {**_SIZES, "attention_hidden_size": 16, "use_cache": False}, "text"),
+    "levit": (
+        "LevitModel",
+        "LevitConfig",
+        {
+            "image_size": 64,
+            "hidden_sizes": [16, 16, 32],
+            "num_attention_heads": [2, 2, 2],
+            "depths": [1, 1, 1],
+            "key_dim": [8, 8, 8],
+        },
+        "picture",
+    ),
+    "superpoint": (
+        "SuperPointForKeypointDetection",
+        "SuperPointConfig",
+        {"encoder_hidden_sizes": [8, 8, 8, 8], "decoder_hidden_size": 8, "descriptor_decoder_dim": 8},
+        "picture",
+    ),
+    "dac": (
+        "DacModel",
+        "DacConfig",
+        {
+            "encoder_hidden_size": 8,
+            "downsampling_ratios": [2, 4],
+            "decoder_hidden_size": 16,
+            "n_codebooks": 2,
+            "codebook_size": 16,
+            "codebook_dim": 4,
+            "hidden_size": 32,
+        },
+        "wave",
+    ),
 }
 """Name -> model class, configuration class, its settings, and which inputs the network takes."""
 
@@ -132,7 +180,9 @@ def inputs() -> dict[str, dict[str, Any]]:
         "pair": {**masked, "decoder_input_ids": ids},
         "speech": {"input_features": torch.randn(1, 8, 40), "decoder_input_ids": ids},
         "audio": {"input_values": torch.randn(1, 200)},
+        "wave": {"input_values": torch.randn(1, 1, 320)},
         "image": {"pixel_values": torch.randn(1, 3, 32, 32)},
+        "picture": {"pixel_values": torch.randn(1, 3, 64, 64)},
     }
 
 
