@@ -155,8 +155,9 @@ class TfliteModel:
         return Where(str(self.path))
 
     def is_constant(self, tensor: TensorInfo) -> bool:
-        """Whether the file holds the tensor's contents."""
-        return 0 < tensor.buffer < len(self._buffers) and self._buffers[tensor.buffer][1] > 0
+        """Whether the file holds the tensor's contents; those of no elements take no bytes."""
+        held = 0 < tensor.buffer < len(self._buffers)
+        return held and (self._buffers[tensor.buffer][1] > 0 or 0 in tensor.dims)
 
     def constant_bytes(self, tensor: TensorInfo) -> int:
         """Bytes of a constant tensor; 0 for any other."""
