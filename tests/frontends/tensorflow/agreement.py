@@ -5,8 +5,8 @@ against the same graph in float64. Only there, a result may be up to twice as fa
 
 Quantised networks: a step at a rounding boundary moves what follows. Integers may be a few steps apart, most of them
 not at all; where TensorFlow Lite's own two sets of kernels differ by more, an output must be nearer to one of them than
-half that distance. Weights in int8 beside float data: TensorFlow Lite quantises the data too while it runs, HALO does
-not, so that outputs may differ by what 8 bits of the data are worth.
+half that distance, at most and in the mean. Weights in int8 beside float data: TensorFlow Lite quantises the data too
+while it runs, HALO does not, so that outputs may differ by what 8 bits of the data are worth.
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ def ill_conditioned_difference(found: object, voices: Sequence[NDArray[Any]], ex
     return None if ours <= FACTOR * own else f"{ours:.1f} tolerances from float64, the framework {own:.1f}"
 
 
-def quantised_difference(found: object, expected: NDArray[Any], spread: float = 0.0) -> str | None:
+def quantised_difference(found: object, expected: NDArray[Any], voices: Sequence[NDArray[Any]] = ()) -> str | None:
     """In what an output of a quantised network differs from TensorFlow Lite's by more than quantisation explains.
 
-    `spread` is how far TensorFlow Lite's own kernels are apart.
+    `voices` are the outputs of TensorFlow Lite's own sets of kernels.
     """
     array = np.asarray(found)
     if array.shape != expected.shape or array.dtype != expected.dtype:
@@ -70,7 +70,7 @@ def quantised_difference(found: object, expected: NDArray[Any], spread: float = 
     if expected.dtype.kind == "f":
         share = float(apart.max() / np.abs(expected).max())
         return None if share <= DYNAMIC_SHARE else f"{share:.2%} of the largest output apart"
-    most = max(float(MOST_STEPS), spread / 2)
-    if apart.max() <= most and apart.mean() <= MEAN_STEPS * most / MOST_STEPS:
+    own = np.abs(voices[0].astype(np.float64) - voices[-1].astype(np.float64)) if voices else np.zeros(1)
+    if apart.max() <= max(MOST_STEPS, own.max() / 2) and apart.mean() <= max(MEAN_STEPS, own.mean() / 2):
         return None
     return f"{apart.max():.0f} steps apart, {apart.mean():.2f} in the mean"

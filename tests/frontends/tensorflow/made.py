@@ -19,7 +19,7 @@ from tests.models.cache import cache_root, locked
 from tests.models.environments import environment_python, run_maker
 
 # Raise when what is made changes, so that no cache keeps the old files.
-_RECIPES = {"networks": 2, "operators": 6, "lite": 5, "packaged": 1}
+_RECIPES = {"networks": 2, "pixels": 1, "operators": 6, "lite": 5, "packaged": 1}
 _HERE = Path(__file__).parent
 _MAKERS = {
     "networks": _HERE / "make_networks.py",
@@ -77,7 +77,8 @@ def folder_of(kind: str) -> Path:
 @cache
 def network_folder(name: str) -> Path:
     """The folder of a network, made on first use; those of the test run are made together. Raises MakeError."""
-    root = cache_root() / "tensorflow-networks" / str(_RECIPES["networks"])
+    kind = "pixels" if any(entry.most > 1 for entry in networks()[name].inputs.values()) else "networks"
+    root = cache_root() / f"tensorflow-{kind}" / str(_RECIPES[kind])
     if not (root / name / "complete").exists():
         with locked("tensorflow-networks"):
             together = small_networks() if name in small_networks() else [name]

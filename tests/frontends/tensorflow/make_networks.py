@@ -39,7 +39,7 @@ def contents(entry: Any, batch: int | None, rng: np.random.Generator) -> NDArray
     shape = entry.shape if batch is None else (batch, *entry.shape[1:])
     if entry.below is not None:
         return rng.integers(0, entry.below, shape).astype(np.int32)
-    return rng.random(shape).astype(np.float32)
+    return (entry.most * rng.random(shape)).astype(np.float32)
 
 
 def all_contents(network: Any, batch: int | None, seed: int) -> Arrays:

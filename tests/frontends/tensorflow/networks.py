@@ -18,10 +18,11 @@ NO_INTEGERS = ("float", "float16", "dynamic")
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """An input: its shape with the batch, and for integers the number they stay below."""
+    """An input: its shape with the batch, and for integers the number they stay below, for floats the largest."""
 
     shape: tuple[int, ...]
     below: int | None = None
+    most: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,14 @@ class Network:
 
 def _image(side: int, build: Callable[[Any], Any], *lite: str, small: bool = False) -> Network:
     return Network(build, {"x": Input((1, side, side, 3))}, small=small, lite=lite or ("float",))
+
+
+def _pixels(side: int, build: Callable[[Any], Any], *lite: str) -> Network:
+    """A network that brings pixels from 0 to 255 into a range of its own.
+
+    Given smaller numbers it would subtract nearly equal ones first, and their rounding would be all that is left.
+    """
+    return Network(build, {"x": Input((1, side, side, 3), most=255.0)}, lite=lite or ("float",))
 
 
 def networks() -> dict[str, Network]:
@@ -86,10 +95,10 @@ def _applications() -> dict[str, Network]:
     return {
         "mobilenet": _image(96, built("MobileNet", 96, alpha=0.25), "float", "int8_per_tensor"),
         "mobilenet_v2": _image(96, built("MobileNetV2", 96, alpha=0.35), "float", "int8"),
-        "mobilenet_v3_small": _image(96, built("MobileNetV3Small", 96), "float", "int8"),
-        "mobilenet_v3_large": _image(96, built("MobileNetV3Large", 96, alpha=0.75, minimalistic=True)),
-        "efficientnet_b0": _image(64, built("EfficientNetB0", 64)),
-        "efficientnet_v2_b0": _image(64, built("EfficientNetV2B0", 64)),
+        "mobilenet_v3_small": _pixels(96, built("MobileNetV3Small", 96), "float", "int8"),
+        "mobilenet_v3_large": _pixels(96, built("MobileNetV3Large", 96, alpha=0.75, minimalistic=True)),
+        "efficientnet_b0": _pixels(64, built("EfficientNetB0", 64)),
+        "efficientnet_v2_b0": _pixels(64, built("EfficientNetV2B0", 64)),
         "resnet50": _image(64, built("ResNet50", 64)),
         "resnet50_v2": _image(64, built("ResNet50V2", 64)),
         "densenet121": _image(64, built("DenseNet121", 64)),
@@ -98,7 +107,7 @@ def _applications() -> dict[str, Network]:
         "xception": _image(96, built("Xception", 96)),
         "nasnet_mobile": _image(96, built("NASNetMobile", 96)),
         "vgg16": _image(64, built("VGG16", 64)),
-        "convnext_tiny": _image(64, built("ConvNeXtTiny", 64)),
+        "convnext_tiny": _pixels(64, built("ConvNeXtTiny", 64)),
     }
 
 

@@ -63,8 +63,7 @@ def _lite(found: list[NDArray[Any]], made: Made, form: str) -> list[str | None]:
         if form in ("float", "float16"):
             answers.append(ill_conditioned_difference(value, own, exact))
             continue
-        spread = float(np.abs(own[0].astype(np.float64) - own[-1].astype(np.float64)).max())
-        texts = [quantised_difference(value, wanted, spread) for wanted in own]
+        texts = [quantised_difference(value, wanted, own) for wanted in own]
         answers.append(None if None in texts else texts[0])
     return answers
 
