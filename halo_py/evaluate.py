@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from halo_py.errors import HaloError, SimulationError
 from halo_py.ir.graph import Graph, Node, Value
 from halo_py.ir.op import EvaluateArgs, RuntimeValue, as_arrays
 
+GraphEvaluator = Callable[[Graph, Sequence[RuntimeValue]], list[RuntimeValue]]
+"""Outputs of a graph for these input contents, in order."""
 
-def evaluate_node(node: Node, operands: Sequence[RuntimeValue]) -> Sequence[RuntimeValue]:
-    """Results of one node for these operand contents."""
+
+def evaluate_node(
+    node: Node, operands: Sequence[RuntimeValue], run_graph: GraphEvaluator | None = None
+) -> Sequence[RuntimeValue]:
+    """Results of one node for these operand contents. `run_graph` evaluates its bodies (default: `evaluate_graph`)."""
+    evaluate = evaluate_graph if run_graph is None else run_graph
 
     def run_body(index: int, values: Sequence[RuntimeValue]) -> list[RuntimeValue]:
-        return evaluate_graph(node.bodies[index], values)
+        return evaluate(node.bodies[index], values)
 
     types = tuple(value.type for value in node.outputs)
     try:

@@ -1,11 +1,11 @@
 """How far a well-conditioned graph's results may be off: it is evaluated in several worlds.
 
-World 0 is the reference. In every other world each node that rounds sees its operands, and gives its results, with
-random errors of a few units in the last place, so that the spread between worlds bounds what another order of
-summation, another fusion or another elementary function can change, wherever it is amplified later on. Nodes that only
-move, choose or compare add no errors of their own. What is discrete (integers, booleans, strings, shapes, narrow
-floats) must be the same in all worlds, and floats must not spread far: a graph for which this does not hold is
-ill-conditioned, and `UnstableError` says where.
+World 0 is the reference. In every other world each node that rounds, those of branches and loop bodies too, sees its
+operands, and gives its results, with random errors of a few units in the last place, so that the spread between worlds
+bounds what another order of summation, another fusion or another elementary function can change, wherever it is
+amplified later on. Nodes that only move, choose or compare add no errors of their own. What is discrete (integers,
+booleans, strings, shapes, narrow floats) must be the same in all worlds, and floats must not spread far: a graph for
+which this does not hold is ill-conditioned, and `UnstableError` says where.
 """
 
 from __future__ import annotations
@@ -65,6 +65,9 @@ GRID_CONTRACTIONS = frozenset({"matmul", "gemm", "einsum", "conv", "reduce_sum_s
 """Ops that are exact on small multiples of a power of two."""
 
 
+CANCELLING_KINDS = frozenset({"gelu"})
+"""Ops whose formula takes nearly equal numbers from each other: errors have the size of the operand's."""
+
 COORDINATE_KINDS = frozenset({"resize", "grid_sample", "roi_align", "deform_conv", "affine_grid", "upsample"})
 COORDINATE_FACTOR = 4.0
 """Ops that compute places first: rounding those costs more digits the larger the image is."""
@@ -123,7 +126,7 @@ class Worlds:
             rounds = contents.astype(np.float16).astype(contents.dtype) != contents
         if not rounds.any():
             return (contents,) * count
-        noisy = [np.where(rounds, self._disturbed(contents, False), contents) for _ in range(count - 1)]
+        noisy = [np.where(rounds, self._disturbed(contents), contents) for _ in range(count - 1)]
         return (contents, *noisy)
 
     def node(self, node: Node, operands: Sequence[Contents | None], fixed: Sequence[bool] = ()) -> tuple[Contents, ...]:
@@ -142,20 +145,40 @@ class Worlds:
                 self._check_plain(result)
             return tuple((result,) * count for result in plain)
         worlds = [plain]
-        factor = COORDINATE_FACTOR if node.op.kind in COORDINATE_KINDS else 1.0
         for world in range(1, count):
             own = [None if contents is None else contents[world] for contents in operands]
-            if not exact:
-                own = [
-                    v if number < len(fixed) and fixed[number] else self._noisy(v, factor)
-                    for number, v in enumerate(own)
-                ]
-            results = list(evaluate_node(node, own))[: len(node.outputs)]
-            worlds.append(results if exact else [self._noisy(result, factor, True) for result in results])
+            if exact:
+                worlds.append(list(evaluate_node(node, own))[: len(node.outputs)])
+            else:
+                worlds.append(self._with_errors(node, own, fixed))
         joined = tuple(tuple(results) for results in zip(*worlds, strict=True))
         for contents in joined:
             self._check(contents)
         return joined
+
+    def _with_errors(
+        self, node: Node, operands: Sequence[RuntimeValue], fixed: Sequence[bool] = ()
+    ) -> list[RuntimeValue]:
+        """Results of a node that rounds, in a world with errors; in its bodies every node that rounds has its own."""
+        factor = COORDINATE_FACTOR if node.op.kind in COORDINATE_KINDS else 1.0
+        own = [
+            value if number < len(fixed) and fixed[number] else self._noisy(value, factor)
+            for number, value in enumerate(operands)
+        ]
+        results = list(evaluate_node(node, own, self._graph_with_errors))[: len(node.outputs)]
+        least = _largest(own[0]) if node.op.kind in CANCELLING_KINDS else 0.0
+        return [self._noisy(result, factor, least) for result in results]
+
+    def _graph_with_errors(self, graph: Graph, inputs: Sequence[RuntimeValue]) -> list[RuntimeValue]:
+        contents: dict[Value, RuntimeValue] = dict(graph.constants)
+        contents.update(zip(graph.inputs, inputs, strict=True))
+        for node in graph.nodes:
+            operands = [None if value is None else contents[value] for value in node.inputs]
+            results = list(evaluate_node(node, operands))[: len(node.outputs)]
+            if not self._is_exact(node, operands, results, False):
+                results = self._with_errors(node, operands, [value in graph.constants for value in node.inputs])
+            contents.update(zip(node.outputs, results, strict=False))
+        return [contents[value] for value in graph.outputs]
 
     def _is_exact(
         self, node: Node, operands: Sequence[RuntimeValue], results: Sequence[RuntimeValue], same: bool
@@ -183,22 +206,25 @@ class Worlds:
         step, largest = self.limits.grid
         return bool(np.all(np.abs(wide) <= largest) and np.all(wide / step == np.rint(wide / step)))
 
-    def _noisy(self, value: RuntimeValue, factor: float, is_result: bool = False) -> RuntimeValue:
+    def _noisy(self, value: RuntimeValue, factor: float, least: float | None = None) -> RuntimeValue:
         if isinstance(value, list):
-            return [self._noisy(item, factor, is_result) for item in value]
+            return [self._noisy(item, factor, least) for item in value]
         if not isinstance(value, np.ndarray) or not is_rounded(value):
             return value
-        return self._disturbed(value, is_result, factor)
+        return self._disturbed(value, least, factor)
 
-    def _disturbed(self, value: Numbers, is_result: bool, factor: float = 1.0) -> Numbers:
-        """The numbers with errors; zeros and what is not finite stay."""
+    def _disturbed(self, value: Numbers, least: float | None = None, factor: float = 1.0) -> Numbers:
+        """The numbers with errors; zeros and what is not finite stay.
+
+        `least` is None for operands, and for results a size that their errors are relative to if they are smaller.
+        """
         half_ulp = self.limits.half_ulp(DType.from_numpy(value.dtype))
         wide = value.astype(np.complex128 if value.dtype.kind == "c" else np.float64)
         size = np.abs(wide)
         finite = np.isfinite(size)
         scale = ULPS * np.where(finite, size, 0.0)
-        if is_result:
-            scale = scale + NORMWISE_ULPS * float(size[finite].max(initial=0.0))
+        if least is not None:
+            scale = scale + NORMWISE_ULPS * float(size[finite].max(initial=least))
         error = factor * half_ulp * scale * self._generator.uniform(-1.0, 1.0, value.shape)
         if self.limits.half:
             error = error + 2.0**-24 * self._generator.uniform(-1.0, 1.0, value.shape)
@@ -254,6 +280,14 @@ class Worlds:
         limit = max(self.limits.spread, 20 * self.limits.half_ulp(DType.from_numpy(plain.dtype)))
         if float(np.abs(a - b)[finite].max(initial=0.0)) > limit * size:
             raise UnstableError("errors are amplified")
+
+
+def _largest(value: RuntimeValue) -> float:
+    """Size of the largest finite element of rounded numbers."""
+    if not isinstance(value, np.ndarray) or not is_rounded(value):
+        return 0.0
+    size = np.abs(value.astype(np.float64))
+    return float(size[np.isfinite(size)].max(initial=0.0))
 
 
 def _check_defined(node: Node, operands: Sequence[RuntimeValue]) -> None:
