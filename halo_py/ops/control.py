@@ -103,6 +103,7 @@ class Require(Op):
     def samples(cls) -> Iterable[Sample]:
         yield Sample(cls("the flag is not set"), (np.asarray(True), floats(1, 3, 2)))
         yield Sample(cls("the flag is set", refused=1), (np.asarray([False]), floats(1, 3, 2)))
+        yield Sample(cls("the flag is set", refused=1), (np.asarray(False), np.arange(4, dtype=np.int64)))
 
 
 @op("loop", onnx="Loop", since=25, odla="odla_Loop", host_only=CONTROL)
