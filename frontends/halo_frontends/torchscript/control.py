@@ -18,6 +18,7 @@ from halo_frontends.torchscript.maker import is_number
 from halo_frontends.torchscript.merging import Flat, flatten, leaf_dtype, rebuild
 from halo_frontends.torchscript.names import names_assigned, names_read, returns
 from halo_frontends.torchscript.objects import StoredTensor
+from halo_frontends.torchscript.ranks import give_one_rank
 from halo_frontends.torchscript.values import Item, Scalar, Tensor, Undefined
 from halo_py.ir.graph import Value
 from halo_py.types import DType, Type
@@ -126,6 +127,7 @@ class Control:
             for number, flat in enumerate(pair):
                 if isinstance(agreed, list):
                     outputs[number] += self._leaves(branches[number].level, flat, agreed)
+        give_one_rank(self.interpreter.maker, condition.value, [branch.level for branch in branches], outputs)
         results = self._if_node(condition, branches, outputs)
         position = 0
         for key, agreed, pair, items in zip(kept, plan, flats, pairs, strict=True):

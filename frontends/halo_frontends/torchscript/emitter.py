@@ -18,9 +18,9 @@ from halo_frontends.torchscript.objects import StoredTensor
 from halo_frontends.torchscript.values import Quantised, Scalar, Tensor
 from halo_py.errors import ModelError, Where
 from halo_py.ir.builder import GraphBuilder
-from halo_py.ir.graph import Graph, Value
+from halo_py.ir.graph import Graph, Node, Value
 from halo_py.ir.op import REGISTRY
-from halo_py.types import DType, Type
+from halo_py.types import Dim, DType, Type
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -121,6 +121,22 @@ class Emitter:
         owner = self._owners.get(value)
         return None if owner is None else owner.builder.known(value)
 
+    def dim(self, value: Value) -> Dim | None:
+        """An integer of rank 0 as a dimension, if it is known in terms of sizes."""
+        owner = self._owners.get(value)
+        dims = None if owner is None else owner.builder.shape_value(value)
+        return dims[0] if dims is not None and len(dims) == 1 else None
+
+    def producer(self, value: Value) -> Node | None:
+        """The node that makes a value, in whichever graph it is; None for an input or a constant of the file."""
+        owner = self._owners.get(value)
+        if owner is None:
+            return None
+        outer = next((key for key, inside in owner.captured.items() if inside is value), None)
+        if outer is not None:
+            return self.producer(outer)
+        return next((node for node in reversed(owner.builder.nodes) if value in node.outputs), None)
+
     def local(self, value: Value) -> Value:
         """This value as the innermost graph knows it."""
         owner = self._owners[value]
@@ -141,6 +157,9 @@ class Emitter:
         else:
             self._captured(value, owner, depth - 1)
             inside = level.builder.input(value.name, value.type)
+            dims = owner.builder.shape_value(value)
+            if dims is not None:
+                level.builder.set_shape_value(inside, dims)
         level.captured[value] = inside
         self._owners[inside] = level
         return inside

@@ -9,6 +9,7 @@ import numpy as np
 
 from halo_frontends.torchscript.emitter import Emitter, scalar
 from halo_frontends.torchscript.memory import Layout, row_major
+from halo_frontends.torchscript.unknown_rank import why_unknown
 from halo_frontends.torchscript.values import Inject, Number, Project, Scalar, Tensor
 from halo_py.errors import ModelError, ShapeError, UnsupportedError
 from halo_py.types import Dim, DType, LinearDim, TensorType
@@ -92,7 +93,9 @@ class Maker:
         """The rank. Raises ShapeError if it depends on data."""
         shape = self.type(value).shape
         if shape is None:
-            raise ShapeError("the rank of an operand depends on data", self.emitter.where)
+            raise ShapeError(
+                f"the rank of an operand depends on data: {why_unknown(self.emitter, value)}", self.emitter.where
+            )
         return len(shape)
 
     def shape(self, value: Value) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import odla
-from halo_py.errors import UnsupportedError
+from halo_py.errors import ShapeError, UnsupportedError
 from halo_py.frontend import ImportOptions, load_model
 from tests.frontends.torchscript.archives import SOURCE, records, write_archive
 
@@ -146,3 +146,44 @@ def test_writing_into_a_part_whose_size_depends_on_data(low: int | str, high: in
     whole, part = _outputs(tmp_path, FOUND + write)
     np.testing.assert_array_equal(whole, expected)
     np.testing.assert_array_equal(part, expected[int(first) : int(last)])
+
+
+LONGER = """    n = torch.{size}
+    if {condition}:
+      y = {then}
+    else:
+      y = {otherwise}
+    return torch.reshape(torch.select(torch.select(y, 1, 0), 1, 1), [-1])
+"""
+SPLIT = "torch.reshape(rows, [torch.len(rows), -1, 2])"
+
+
+@pytest.mark.parametrize("x", [X, -np.abs(X)], ids=["some", "none"])
+@pytest.mark.parametrize(
+    ("condition", "some_first"),
+    [
+        ("torch.gt(n, 0)", True),
+        ("torch.ge(n, 1)", True),
+        ("torch.lt(0, n)", True),
+        ("torch.ne(n, 0)", True),
+        ("bool(n)", True),
+        ("torch.eq(n, 0)", False),
+        ("torch.lt(n, 1)", False),
+        ("torch.le(n, 0)", False),
+    ],
+)
+@pytest.mark.parametrize("size", ["len(rows)", "numel(rows)"])
+def test_an_empty_tensor_has_the_rank_that_the_other_branch_gives_it(
+    size: str, condition: str, some_first: bool, x: Array, tmp_path: Path
+) -> None:
+    then, otherwise = (SPLIT, "rows") if some_first else ("rows", SPLIT)
+    body = FOUND + LONGER.format(size=size, condition=condition, then=then, otherwise=otherwise)
+    np.testing.assert_array_equal(_outputs(tmp_path, body, x)[0], np.argwhere(x > 0)[:, 1])
+
+
+@pytest.mark.parametrize("condition", ["torch.gt(n, 1)", "torch.lt(n, 0)", "torch.eq(n, 3)", "bool(torch.any(rows))"])
+def test_a_rank_that_depends_on_data_is_refused_where_it_comes_from(condition: str, tmp_path: Path) -> None:
+    body = FOUND + LONGER.format(size="len(rows)", condition=condition, then=SPLIT, otherwise="rows")
+    with pytest.raises(ShapeError, match="the branches of node 'If', op prim::If give rank 3 and rank 2") as raised:
+        load_model(_archive(tmp_path, body), ImportOptions(shapes={"x": (2, 3)}))
+    assert "op aten::select" in str(raised.value)
