@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from halo_frontends.tflite.flexbuffer import MalformedFlexBufferError, read_numbers
+from halo_frontends.tflite.flexbuffer import MalformedFlexBufferError, read_lists, read_numbers
 
 # Written by flatbuffers 25.12.19: flexbuffers.Dumps, and a Builder with an IndirectFloat.
 _WRITTEN = {
@@ -22,6 +22,18 @@ _WRITTEN = {
 }
 
 
+_LISTS = (
+    "61000000050000000100000090eefeff03000000090000000800000066000000050000000000003f0000803e0000803f00000040000040400239"
+    "1e020102361b2e36042401"
+)
+
+
+def test_lists_are_read() -> None:
+    data = bytes.fromhex(_LISTS)
+    assert read_lists(data) == {"a": (1, -70000, 3, 9, 8), "f": (0.5, 0.25, 1, 2, 3)}
+    assert read_numbers(data) == {}
+
+
 @pytest.mark.parametrize("text", _WRITTEN)
 def test_numbers_are_read(text: str) -> None:
     assert read_numbers(bytes.fromhex(text)) == _WRITTEN[text]
@@ -35,7 +47,7 @@ def test_what_is_no_map_is_refused(data: bytes) -> None:
 
 def test_damaged_bytes_give_no_other_error() -> None:
     rng, refused = np.random.default_rng(3), 0
-    for text in _WRITTEN:
+    for text in (*_WRITTEN, _LISTS):
         good = bytes.fromhex(text)
         for _ in range(2000):
             data = bytearray(good[: rng.integers(len(good) // 2, len(good))] if rng.random() < 0.3 else good)

@@ -19,7 +19,7 @@ SAME, VALID = 1, 2
 Floats = NDArray[np.float32]
 
 
-def _file(path: Path, name: str, options: bytes, shapes: list[tuple[int, ...]], result: tuple[int, ...]) -> Path:
+def custom_file(path: Path, name: str, options: bytes, shapes: list[tuple[int, ...]], result: tuple[int, ...]) -> Path:
     """A model of one custom operator whose operands are its inputs."""
     operands = list(range(len(shapes)))
     tensors = [tensor(f"x{number}", shape) for number, shape in enumerate(shapes)]
@@ -58,7 +58,7 @@ def test_transposed_convolution_with_bias(
     arrays = [rng.standard_normal(shape, np.float32) for shape in shapes]
     expected = _spread(arrays[0], arrays[1], arrays[2], strides, padding)
     options = struct.pack("<3i", padding, strides[1], strides[0])
-    path = _file(tmp_path / "conv.tflite", "Convolution2DTransposeBias", options, shapes, expected.shape)
+    path = custom_file(tmp_path / "conv.tflite", "Convolution2DTransposeBias", options, shapes, expected.shape)
 
     found = odla.execute(path, {f"x{n}": array for n, array in enumerate(arrays)}, device="cpu")["y"]
 
@@ -68,7 +68,7 @@ def test_transposed_convolution_with_bias(
 @pytest.mark.parametrize("options", [b"", struct.pack("<3i", SAME, 0, 2)])
 def test_transposed_convolution_without_strides_is_refused(options: bytes, tmp_path: Path) -> None:
     shapes = [(1, 4, 5, 3), (2, 2, 2, 3), (2,)]
-    path = _file(tmp_path / "conv.tflite", "Convolution2DTransposeBias", options, shapes, (1, 8, 10, 2))
+    path = custom_file(tmp_path / "conv.tflite", "Convolution2DTransposeBias", options, shapes, (1, 8, 10, 2))
 
     with pytest.raises(ModelError, match="strides"):
         load_model(path)

@@ -7,7 +7,7 @@ from functools import cache
 
 FAMILIES = (
     *("elementwise", "reductions", "windows", "products", "arranging", "slicing", "control", "loops", "recurrent"),
-    *("bidirectional", "complex_numbers", "boxes", "mediapipe"),
+    *("bidirectional", "complex_numbers", "boxes", "mediapipe", "landmarks"),
 )
 """Modules of this package that declare mappings."""
 
