@@ -45,6 +45,15 @@ def judged(name: str, form: str, device: str) -> tuple[bool, str]:
     return not wrong, "; ".join(wrong) or f"{time.perf_counter() - begin:.1f} s"
 
 
+def counted(name: str, form: str) -> str:
+    """Transposes that are left, and inputs and outputs."""
+    try:
+        left, ends = transposes(name, form)
+    except HaloError:
+        return "-"  # what is wrong stands beside it
+    return f"{left} ({ends} ends)"
+
+
 def networks_table(names: tuple[str, ...]) -> tuple[Table, int]:
     """Every form of the named networks on every device, and how many runs are wrong."""
     table, failed = Table("network", "form", *OPTIONS, "transposes"), 0
@@ -64,8 +73,7 @@ def networks_table(names: tuple[str, ...]) -> tuple[Table, int]:
                 good, text = judged(name, form, device)
                 failed += not good
                 cells.append(text)
-            left, ends = transposes(name, form)
-            row = [name, form, *cells, f"{left} ({ends} ends)"]
+            row = [name, form, *cells, counted(name, form)]
             table.add_row(*row)
             click.echo(" | ".join(row), err=True)
     return table, failed

@@ -80,7 +80,7 @@ def _images() -> dict[str, Network]:
         "unet": _image(64, images.unet, *EVERY_WAY),
         "separable": _image(48, images.separable, *EVERY_WAY),
         "patches": _image(32, images.patches, *NO_INTEGERS),
-        "normalised": _image(32, images.normalised, *NO_INTEGERS),
+        "normalisations": _image(32, images.normalisations, *NO_INTEGERS),
         "volume": Network(images.volume, {"x": Input((1, 8, 12, 12, 2))}, lite=()),
         "convolutional_lstm": Network(images.convolutional_lstm, {"x": Input((1, 5, 12, 12, 2))}, lite=("float",)),
         "resizer": Network(images.resizer, {"x": Input((1, 32, 32, 3))}, lite=()),

@@ -101,11 +101,11 @@ def patches(tf: Any) -> Any:
     return tf.keras.Model(x, layers.Dense(10)(layers.GlobalAveragePooling1D()(layers.LayerNormalization()(y))))
 
 
-def normalised(tf: Any) -> Any:
+def normalisations(tf: Any) -> Any:
     """Every way to normalise, and layers that do nothing when a network is used."""
     layers = tf.keras.layers
     x = tf.keras.Input((32, 32, 3))
-    y = layers.Rescaling(2.0, offset=-1.0)(layers.RandomFlip("horizontal")(x))
+    y = layers.Rescaling(2.0, offset=-1.0)(x)
     y = layers.GroupNormalization(4)(layers.Conv2D(16, 3)(y))
     y = layers.UnitNormalization()(layers.Conv2D(16, 3, activation="softplus")(layers.GaussianNoise(0.1)(y)))
     y = layers.BatchNormalization()(layers.Conv2D(16, 3, dilation_rate=2, activation="selu")(y))
