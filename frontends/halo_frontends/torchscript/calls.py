@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from halo_frontends.torchscript import containers, numbers, syntax
-from halo_frontends.torchscript.objects import ScriptObject
+from halo_frontends.torchscript.numbers import to_number
+from halo_frontends.torchscript.objects import ScriptObject, StoredTensor
 from halo_frontends.torchscript.operators import Operators
 from halo_frontends.torchscript.type_tests import is_instance
-from halo_frontends.torchscript.values import FunctionName, Item, NamedItems, Undefined
+from halo_frontends.torchscript.values import FunctionName, Item, NamedItems, Tensor, Undefined
 from halo_py.errors import HaloError, ModelError
 
 if TYPE_CHECKING:
     from halo_frontends.torchscript.interpreter import Frame, Interpreter
+
+_NUMBERS = ("int", "float", "complex", "number")
 
 
 @dataclass(slots=True)
@@ -105,11 +108,19 @@ class Calls:
         except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, AssertionError) as error:
             raise ModelError(f"cannot be read: {error}", self.interpreter.maker.emitter.where) from error
 
+    def _annotated(self, type: syntax.Expression, item: Item) -> Item:
+        """An item of this type: a tensor where a number is wanted becomes one (Torch's IntImplicit and others)."""
+        if isinstance(type, syntax.Name) and type.text in _NUMBERS and isinstance(item, (Tensor, StoredTensor)):
+            return to_number(self.interpreter.maker, item)
+        return item
+
     def _builtin(self, frame: Frame, call: syntax.Call, name: str) -> Item:
         """A function of the language itself."""
         given = call.arguments
         match name:
-            case "annotate" | "unchecked_cast":
+            case "annotate":
+                return self._annotated(given[0], self.interpreter.evaluate(frame, given[1]))
+            case "unchecked_cast":
                 return self.interpreter.evaluate(frame, given[1])
             case "uninitialized":
                 return Undefined("no path that leads here gives it a value")

@@ -6,10 +6,11 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from halo_frontends.torchscript.gathering import STACKED, stacked_item
 from halo_frontends.torchscript.maker import Maker
 from halo_frontends.torchscript.objects import Device, EnumMember, ScriptObject
 from halo_frontends.torchscript.texts import TEXTS, text_of
-from halo_frontends.torchscript.values import Item, NamedItems, Scalar, Tensor
+from halo_frontends.torchscript.values import Item, NamedItems, Scalar, StackedList, Tensor
 
 Function = Callable[..., Any]
 """Takes a maker and the arguments of an op."""
@@ -26,6 +27,8 @@ def find(name: str, arguments: Sequence[Item]) -> Function | None:
         family = _LISTS
     elif isinstance(first, dict):
         family = _DICTS
+    elif isinstance(first, StackedList):
+        family = STACKED
     elif isinstance(first, str):
         family = TEXTS
     elif isinstance(first, (Device, EnumMember, ScriptObject)):
@@ -52,6 +55,8 @@ def get_item(m: Maker, owner: Item, index: Item) -> Item:
         if index not in owner:
             raise m.wrong(f"a dictionary has no key {index!r}")
         return owner[index]
+    if isinstance(owner, StackedList):
+        return stacked_item(m, owner, index)
     items = items_of(owner)
     if items is None:
         raise m.wrong(f"takes an element of a {type(owner).__name__}")

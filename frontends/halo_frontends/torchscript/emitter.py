@@ -127,6 +127,10 @@ class Emitter:
         dims = None if owner is None else owner.builder.shape_value(value)
         return dims[0] if dims is not None and len(dims) == 1 else None
 
+    def is_made_here(self, value: Value) -> bool:
+        """Whether a value belongs to the innermost graph."""
+        return self._owners.get(value) is self.levels[-1]
+
     def producer(self, value: Value) -> Node | None:
         """The node that makes a value, in whichever graph it is; None for an input or a constant of the file."""
         owner = self._owners.get(value)

@@ -10,11 +10,12 @@ import numpy as np
 
 from halo_frontends.torchscript import syntax
 from halo_frontends.torchscript.emitter import Change, scalar, undo
+from halo_frontends.torchscript.gathering import appended, growing_list, is_of_list, references
 from halo_frontends.torchscript.maker import is_number
 from halo_frontends.torchscript.merging import flatten, general_type, leaf_dtype, rebuild
 from halo_frontends.torchscript.objects import StoredTensor
 from halo_frontends.torchscript.promotion import number_dtype
-from halo_frontends.torchscript.values import Item, Scalar, Tensor
+from halo_frontends.torchscript.values import Item, Scalar, StackedList, Tensor
 from halo_py.ir.graph import Value
 from halo_py.types import DType, TensorType, Type
 
@@ -43,6 +44,8 @@ class Loop:
         """Things that the body changes and that must be carried too."""
         self._known_changes = known
         """How to read and set what earlier attempts found changed."""
+        self._gathered: dict[str, Value] = {}
+        """Variables that hold lists to which the body appends, and what an iteration appends."""
 
     def build(
         self, body: Sequence[syntax.Statement], test: syntax.Expression | None, targets: Sequence[syntax.Expression]
@@ -66,7 +69,7 @@ class Loop:
                     self._interpreter.bind(inside, targets[0], scalar(trip, DType.INT64))
                 self._interpreter.block(inside, body)
                 on = self._going(inside, test, going)
-                self._level, self._outputs = level, [on, *self._leave(inside, changes)]
+                self._level, self._outputs = level, [on, *self._leave(inside, changes, body)]
             finally:
                 undo(changes)
         return self
@@ -117,13 +120,14 @@ class Loop:
         found = self._interpreter.truth(self._interpreter.evaluate(inside, test))
         return self._maker.op("Identity", self._emitter.local(self._maker.number(found, DType.BOOL)))
 
-    def _leave(self, inside: Frame, changes: Sequence[Change]) -> list[Value]:
-        """The carried values at the end of the body."""
+    def _leave(self, inside: Frame, changes: Sequence[Change], body: Sequence[syntax.Statement]) -> list[Value]:
+        """The carried values at the end of the body, and what it appends to lists."""
         last = {
             key: change
             for key, change in self._emitter.changed_outside(changes).items()
             if not isinstance(key, Tensor) or key.base is None
         }
+        self._gather(last, body)
         self.more = [key for key in last if key not in self._keys]
         self._known_changes.update({key: last[key] for key in self.more})
         outputs: list[Value] = []
@@ -133,17 +137,35 @@ class Loop:
             )
             now = flatten(item)
             if now.key != flat.key or len(now.leaves) != len(flat.leaves):
-                self._interpreter.refuse(f"{key!r} is another kind of thing after an iteration of a loop on data")
+                what = repr(key) if isinstance(key, str) else "a list, dictionary or attribute that its body changes"
+                self._interpreter.refuse(f"{what} is another kind of thing after an iteration of a loop on data")
             for leaf, first in zip(now.leaves, flat.leaves, strict=True):
                 dtype = leaf_dtype(first)
                 value = self._emitter.local(self._maker.cast(self._as_value(leaf), dtype))
                 outputs.append(self._maker.op("Identity", value))
+        outputs += [self._maker.op("Identity", value) for value in self._gathered.values()]
         return outputs
+
+    def _gather(self, last: dict[object, Change], body: Sequence[syntax.Statement]) -> None:
+        """Take lists out of what is carried: those the body made itself, and those it only appends to."""
+        seen = references(self._frame.variables.values())
+        for key in [key for key in last if is_of_list(key)]:
+            change = last[key]
+            if not seen[key[1]]:
+                del last[key]
+                continue
+            name = growing_list(self._frame.variables, seen, key[1], body)
+            entry = None if name is None else appended(self._maker, change, last)
+            if name is not None and entry is not None:
+                self._gathered[name] = self._as_value(entry)
+                del last[key]
 
     def changed_types(self) -> dict[int, Type]:
         """Carried values that leave the body with another shape than they enter it with, and a type for both."""
         found: dict[int, Type] = {}
-        for number, (value, output) in enumerate(zip(self._inputs, self._outputs[1:], strict=True)):
+        for number, (value, output) in enumerate(
+            zip(self._inputs, self._outputs[1 : len(self._inputs) + 1], strict=True)
+        ):
             merged = general_type(value.type, output.type, f"{self._emitter.name}_{number}")
             if merged != value.type:
                 found[number] = merged
@@ -158,7 +180,9 @@ class Loop:
         operands = [None if trips is None else trips.value, first, *self._start, *captured]
         count = len(self._start)
         results: tuple[Value, ...] = ()
-        if count:
-            results = emitter.add("Loop", operands, count, (body,), captured=len(captured))
-        for key, item in zip(self._keys, self._rebuilt(results), strict=True):
+        if count or self._gathered:
+            results = emitter.add("Loop", operands, count + len(self._gathered), (body,), captured=len(captured))
+        for key, item in zip(self._keys, self._rebuilt(results[:count]), strict=True):
             self._assign(self._frame, key, item)
+        for name, value in zip(self._gathered, results[count:], strict=True):
+            self._frame.variables[name] = StackedList(Tensor(value))

@@ -10,7 +10,7 @@ from halo_frontends.torchscript.emitter import scalar
 from halo_frontends.torchscript.maker import is_number
 from halo_frontends.torchscript.objects import StoredTensor
 from halo_frontends.torchscript.promotion import number_dtype
-from halo_frontends.torchscript.values import Item, NamedItems, Tensor
+from halo_frontends.torchscript.values import Item, NamedItems, StackedList, Tensor
 from halo_py.ir.graph import Value
 from halo_py.types import DType, SequenceType, TensorType, Type, symbol
 
@@ -30,6 +30,8 @@ def flatten(item: Item) -> Flat:
         return Flat((item,), "tensor", lambda leaves: leaves[0])
     if is_number(item):
         return Flat((item,), "number", lambda leaves: leaves[0])
+    if isinstance(item, StackedList):
+        return Flat((item.entries,), "stacked list", lambda leaves: StackedList(_as_tensor(leaves[0])))
     if isinstance(item, (list, tuple)):
         parts = [flatten(entry) for entry in item]
         kind = type(item)
@@ -48,6 +50,11 @@ def flatten(item: Item) -> Flat:
     if isinstance(item, str) or item is None:
         return Flat((), ("constant", item), lambda _leaves: item)
     return Flat((), ("object", id(item)), lambda _leaves: item)
+
+
+def _as_tensor(item: Item) -> Tensor:
+    assert isinstance(item, Tensor)
+    return item
 
 
 def _joined(parts: Sequence[Flat], key: object, build: Callable[[Any], Item]) -> Flat:

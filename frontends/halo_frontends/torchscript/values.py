@@ -61,6 +61,13 @@ class Scalar:
     kind: Literal["int", "float", "bool"]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class StackedList:
+    """A list of as many tensors of one shape as data says: one tensor that has them along its first axis."""
+
+    entries: Tensor
+
+
 @dataclass(frozen=True, slots=True)
 class NamedItems:
     """An instance of a NamedTuple class."""
@@ -98,6 +105,7 @@ Item: TypeAlias = (
     | ScriptObject
     | StoredTensor
     | NamedItems
+    | StackedList
     | FunctionName
     | Device
     | EnumMember

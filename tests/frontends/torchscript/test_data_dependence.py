@@ -12,20 +12,15 @@ from numpy.typing import NDArray
 import odla
 from halo_py.errors import ShapeError, UnsupportedError
 from halo_py.frontend import ImportOptions, load_model
-from tests.frontends.torchscript.archives import SOURCE, records, write_archive
+from tests.frontends.torchscript.archives import function_archive
 
 Array = NDArray[Any]
 X = np.asarray([[1, -2, 3], [-4, 5, 6]], np.float32)
 
 
-def _archive(path: Path, body: str) -> Path:
-    head, _, _ = SOURCE.partition("    weight = self.weight")
-    return write_archive(path / "net.pt", records(code=(head + body).encode()))
-
-
 def _outputs(path: Path, body: str, x: Array = X) -> list[Array]:
     """What the CPU device gives for a function of x with this body."""
-    return [np.asarray(value) for value in odla.execute(_archive(path, body), [x], device="cpu").values()]
+    return [np.asarray(value) for value in odla.execute(function_archive(path, body), [x], device="cpu").values()]
 
 
 UNSET = """    _0 = uninitialized(Tensor)
@@ -47,7 +42,7 @@ def test_a_variable_without_value_may_be_handed_on(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("use", ["torch.relu(y)", "y", "(y, x)"])
 def test_a_variable_without_value_may_not_be_used(use: str, tmp_path: Path) -> None:
-    path = _archive(tmp_path, f"    _0 = uninitialized(Tensor)\n    y = _0\n    return {use}\n")
+    path = function_archive(tmp_path, f"    _0 = uninitialized(Tensor)\n    y = _0\n    return {use}\n")
 
     with pytest.raises(UnsupportedError, match="'y' is read, and no path that leads here gives it a value"):
         load_model(path, ImportOptions(shapes={"x": (2, 3)}))
@@ -131,7 +126,19 @@ def test_resizing_as_many_pictures_as_data_says(tmp_path: Path) -> None:
     np.testing.assert_array_equal(_outputs(tmp_path, FOUND + resize)[0], expected)
 
 
-@pytest.mark.parametrize(("low", "high"), [(0, "n"), ("n", 9223372036854775807), (0, 2), (-2, 9223372036854775807)])
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [
+        (0, "n"),
+        ("n", 9223372036854775807),
+        (0, 2),
+        (-2, 9223372036854775807),
+        (1, "n"),
+        ("n", 1),
+        (-2, "n"),
+        ("n", "n"),
+    ],
+)
 def test_writing_into_a_part_whose_size_depends_on_data(low: int | str, high: int | str, tmp_path: Path) -> None:
     write = f"""    n = int(torch.sum(torch.gt(x, 4)))
     whole = torch.to(columns, 6)
@@ -185,5 +192,5 @@ def test_an_empty_tensor_has_the_rank_that_the_other_branch_gives_it(
 def test_a_rank_that_depends_on_data_is_refused_where_it_comes_from(condition: str, tmp_path: Path) -> None:
     body = FOUND + LONGER.format(size="len(rows)", condition=condition, then=SPLIT, otherwise="rows")
     with pytest.raises(ShapeError, match="the branches of node 'If', op prim::If give rank 3 and rank 2") as raised:
-        load_model(_archive(tmp_path, body), ImportOptions(shapes={"x": (2, 3)}))
+        load_model(function_archive(tmp_path, body), ImportOptions(shapes={"x": (2, 3)}))
     assert "op aten::select" in str(raised.value)

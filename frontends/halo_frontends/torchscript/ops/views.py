@@ -193,7 +193,7 @@ def slice(
     size = (m.type(before).shape or ())[axis]
     low, high = (0 if start is None else start), (INT_MAX if end is None else end)
     if isinstance(low, Scalar) or isinstance(high, Scalar) or not isinstance(size, int):
-        inject = _put_between(m, axis, low, high) if step == 1 and (low == 0 or high == INT_MAX) else None
+        inject = _put_between(m, axis, low, high) if step == 1 else None
         return m.view(input, lambda base: m.slice(base, axis, low, high, step), inject)
     low, high = _clamped(low, size), _clamped(high, size)
     high = max(low, high)
@@ -211,15 +211,17 @@ def slice(
 
 
 def _put_between(m: Maker, axis: int, low: Size, high: Size) -> Inject:
-    """Replaces entries from the front up to a run-time position, or from one to the end."""
+    """Replaces entries between two positions, at least one of which is known at run time only."""
 
     def inject(base: Value, new: Value) -> Value:
         parts = [new]
         if low != 0:
             parts.insert(0, m.slice(base, axis, 0, low))
         if high != INT_MAX:
-            parts.append(m.slice(base, axis, high, INT_MAX))
-        return m.op("Concat", *parts, axis=axis)
+            so_far = [m.size(part, axis) for part in parts]
+            parts.append(m.slice(base, axis, so_far[0] if low == 0 else _sum(m, *so_far), INT_MAX))
+        joined = m.op("Concat", *parts, axis=axis)
+        return m.op("Reshape", joined, m.ints(m.sizes(base)), allowzero=1)
 
     return inject
 
@@ -283,10 +285,11 @@ def select(m: Maker, input: Tensor, dim: int, index: Size) -> Tensor:
 
 def _select_at_run_time(m: Maker, input: Tensor, axis: int, index: Scalar) -> Tensor:
     def inject(base: Value, new: Value) -> Value:
-        shape = [1] * m.rank(base)
-        shape[axis] = m.length(base, axis)
-        places = m.const(np.arange(shape[axis]).reshape(shape))
-        wrapped = m.op("Mod", index.value, m.number(shape[axis], DType.INT64))
+        size = m.number(m.size(base, axis), DType.INT64)
+        first, step = m.number(0, DType.INT64), m.number(1, DType.INT64)
+        shape = [-1 if number == axis else 1 for number in range(m.rank(base))]
+        places = m.reshape(m.op("Range", first, size, step), shape)
+        wrapped = m.op("Mod", index.value, size)
         return m.op("Where", m.op("Equal", places, wrapped), m.unsqueeze(new, axis), base)
 
     return m.view(input, lambda base: m.op("Gather", base, index.value, axis=axis), inject)
