@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,10 +13,12 @@ from lark.exceptions import UnexpectedInput, VisitError
 from lark.indenter import Indenter
 
 from halo_frontends.torchscript import syntax
+from halo_frontends.torchscript.sharing import give_names, number_names
 from halo_frontends.torchscript.syntax import Class, Declare, Expression, Function, Statement
 from halo_py.errors import ModelError, Where
 
 _MOST_SOURCE_BYTES = 16 << 20
+_MOST_SHARED_BYTES = 8 << 10
 
 
 class _Lines(Indenter):
@@ -178,22 +180,33 @@ def parse_source(text: str, record: str, place: Where) -> tuple[dict[str, Class]
     """The classes and functions of one record of source. Raises ModelError, naming the line, if it is none."""
     if len(text) > _MOST_SOURCE_BYTES:
         raise ModelError(f"{record} has {len(text)} bytes of source, more than any model", place)
+    numbered = number_names(text if text.endswith("\n") else text + "\n")
+    parse = _parse if len(numbered.text) > _MOST_SHARED_BYTES else _parse_once
     try:
-        parsed: object = cast("Any", _parser()).parse(text if text.endswith("\n") else text + "\n")
+        parsed = parse(numbered.text)
+        if numbered.names:
+            parsed = cast("tuple[Statement, ...]", give_names(parsed, numbered.names))
     except UnexpectedInput as error:
         raise ModelError(f"{record}, line {error.line}: is not TorchScript source", place) from error
     except (VisitError, RecursionError) as error:
         raise ModelError(f"{record}: is not TorchScript source: {_first_line(error)}", place) from error
     classes: dict[str, Class] = {}
     functions: dict[str, Function] = {}
-    for statement in cast("list[Statement]", parsed):
+    for statement in parsed:
         if isinstance(statement, Class):
-            for name, method in statement.methods.items():
-                statement.methods[name] = replace(method, record=record)
-            classes[statement.name] = statement
+            methods = {name: replace(method, record=record) for name, method in statement.methods.items()}
+            classes[statement.name] = replace(statement, methods=methods)
         elif isinstance(statement, Function):
             functions[statement.name] = replace(statement, record=record)
     return classes, functions
+
+
+def _parse(text: str) -> tuple[Statement, ...]:
+    parsed: object = cast("Any", _parser()).parse(text)
+    return tuple(cast("list[Statement]", parsed))
+
+
+_parse_once = lru_cache(maxsize=256)(_parse)
 
 
 @cache
