@@ -13,7 +13,7 @@ from lark.exceptions import UnexpectedInput, VisitError
 from lark.indenter import Indenter
 
 from halo_frontends.torchscript import syntax
-from halo_frontends.torchscript.sharing import give_names, number_names
+from halo_frontends.torchscript.sharing import Template, number_names
 from halo_frontends.torchscript.syntax import Class, Declare, Expression, Function, Statement
 from halo_py.errors import ModelError, Where
 
@@ -183,9 +183,7 @@ def parse_source(text: str, record: str, place: Where) -> tuple[dict[str, Class]
     numbered = number_names(text if text.endswith("\n") else text + "\n")
     parse = _parse if len(numbered.text) > _MOST_SHARED_BYTES else _parse_once
     try:
-        parsed = parse(numbered.text)
-        if numbered.names:
-            parsed = cast("tuple[Statement, ...]", give_names(parsed, numbered.names))
+        parsed = cast("tuple[Statement, ...]", parse(numbered.text).named(numbered.names))
     except UnexpectedInput as error:
         raise ModelError(f"{record}, line {error.line}: is not TorchScript source", place) from error
     except (VisitError, RecursionError) as error:
@@ -201,9 +199,9 @@ def parse_source(text: str, record: str, place: Where) -> tuple[dict[str, Class]
     return classes, functions
 
 
-def _parse(text: str) -> tuple[Statement, ...]:
+def _parse(text: str) -> Template:
     parsed: object = cast("Any", _parser()).parse(text)
-    return tuple(cast("list[Statement]", parsed))
+    return Template(tuple(cast("list[Statement]", parsed)))
 
 
 _parse_once = lru_cache(maxsize=256)(_parse)

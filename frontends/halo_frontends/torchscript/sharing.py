@@ -7,13 +7,10 @@ The names are numbered in the order a text has them, the text is parsed, and the
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+from typing import Any, cast
 
 _MANGLED = re.compile(r"\b___torch_mangle_\d+\b")
 _PLACE = "___mangled_place_"
@@ -41,28 +38,43 @@ def number_names(text: str) -> Numbered:
     return Numbered(numbered, {place: name for name, place in places.items()})
 
 
-def give_names(node: Any, names: Mapping[str, str]) -> Any:
-    """The tree with names in their places; what has none is shared, not copied."""
-    if isinstance(node, str):
-        return _PLACES.sub(lambda match: names.get(match.group(), match.group()), node) if _PLACE in node else node
+class Template:
+    """A tree with places in it, and which of its parts have any."""
+
+    def __init__(self, tree: Any) -> None:
+        self._tree = tree
+        self._with_places: set[int] = set()
+        self._look(tree)
+
+    def named(self, names: Mapping[str, str]) -> Any:
+        """The tree with names in their places; parts without places are shared, not copied."""
+        return self._named(self._tree, names) if names else self._tree
+
+    def _look(self, node: Any) -> bool:
+        found = [self._look(part) for part in _inside(node)] if not isinstance(node, str) else [_PLACE in node]
+        if any(found):
+            self._with_places.add(id(node))
+        return any(found)
+
+    def _named(self, node: Any, names: Mapping[str, str]) -> Any:
+        if id(node) not in self._with_places:
+            return node
+        if isinstance(node, str):
+            return _PLACES.sub(lambda match: names.get(match.group(), match.group()), node)
+        if isinstance(node, dict):
+            return {key: self._named(value, names) for key, value in cast("dict[str, Any]", node).items()}
+        given = [self._named(part, names) for part in _inside(node)]
+        return tuple(given) if isinstance(node, tuple) else cast("Any", type(node))(*given)
+
+
+def _inside(node: object) -> Iterable[Any]:
     if isinstance(node, tuple):
-        items = cast("tuple[Any, ...]", node)
-        given = [give_names(item, names) for item in items]
-        return items if _are_same(given, items) else tuple(given)
+        return cast("tuple[Any, ...]", node)
     if isinstance(node, dict):
-        return {key: give_names(value, names) for key, value in cast("dict[str, Any]", node).items()}
-    if not is_dataclass(node) or isinstance(node, type):
-        return node
-    parts = _parts(type(node))
-    before = [getattr(node, part) for part in parts]
-    given = [give_names(value, names) for value in before]
-    return node if _are_same(given, before) else type(node)(*given)
-
-
-def _are_same(left: Sequence[Any], right: Sequence[Any]) -> bool:
-    return all(a is b for a, b in zip(left, right, strict=True))
+        return cast("dict[str, Any]", node).values()
+    return [getattr(node, part) for part in _parts(type(node))]
 
 
 @cache
-def _parts(kind: type[DataclassInstance]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
+def _parts(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
