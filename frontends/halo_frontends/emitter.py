@@ -121,9 +121,15 @@ class Emitter:
         """Rank of a tensor. Raises UnsupportedError if it is not known."""
         return len(self.shape(value))
 
-    def static_shape(self, value: Value) -> tuple[int, ...]:
-        """Dimensions of a tensor as numbers. Raises UnsupportedError if one is not known."""
-        return self.numbers(self.shape(value), f"the shape of {value.name!r}")
+    def static_shape(self, value: Value, rank: int | None = None) -> tuple[int, ...]:
+        """Dimensions of a tensor as numbers.
+
+        Raises UnsupportedError if one is not known, ModelError if there are not `rank` of them.
+        """
+        shape = self.shape(value)
+        if rank is not None and len(shape) != rank:
+            raise ModelError(f"{value.name!r} must have {rank} dimensions, found {len(shape)}", self.where)
+        return self.numbers(shape, f"the shape of {value.name!r}")
 
     def numbers(self, dims: Sequence[Dim], what: str) -> tuple[int, ...]:
         """Dimensions that must be numbers. Raises UnsupportedError."""

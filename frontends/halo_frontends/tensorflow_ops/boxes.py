@@ -64,8 +64,8 @@ class Chosen:
 
 def best_of_all_classes(boxes: Value, scores: Value, limits: Limits, emit: Emitter) -> Chosen:
     """Boxes [B, Q, N, 4] (Q is 1, or the number of classes) with scores [B, C, N], chosen class by class."""
-    batch, sets, count, _ = emit.static_shape(boxes)
-    _, classes, _ = emit.static_shape(scores)
+    batch, sets, count, _ = emit.static_shape(boxes, 4)
+    _, classes, _ = emit.static_shape(scores, 3)
     places = batch * classes if sets > 1 else batch
     triples = emit.op(
         "NonMaxSuppression",
@@ -90,7 +90,7 @@ def best_of_all_classes(boxes: Value, scores: Value, limits: Limits, emit: Emitt
 
 def _gathered(boxes: Value, best: Value, where: Value, sizes: tuple[int, int], emit: Emitter) -> Chosen:
     """What stands at these places of [C, N] in every image, zeros where the score is no number."""
-    batch, sets, count, _ = emit.static_shape(boxes)
+    batch, sets, count, _ = emit.static_shape(boxes, 4)
     there = emit.op("Greater", best, emit.scalar(-np.inf, best))
     zero = emit.scalar(0, best)
     last = emit.scalar(sizes[0] * sizes[1] - 1, where)

@@ -1,4 +1,4 @@
-"""MediaPipe's operators around landmarks, against what they mean written out."""
+"""MediaPipe's operators around landmarks, against what they mean written out; operands that fit no custom operator."""
 
 from __future__ import annotations
 
@@ -106,6 +106,8 @@ def test_landmarks_of_a_cutting_in_the_image(size: int, device: str, tmp_path: P
         ("Landmarks2TransformMatrix", CUTTING, [(1, 7, 3)], "rotation_idx"),
         ("Landmarks2TransformMatrix", MATRIX[:-3], [(1, 7, 3)], "cannot be read"),
         ("TransformTensorBilinear", CUTTING, [(2, 9, 11, 3), (1, 4, 4)], r"\[1, height, width, channels\]"),
+        ("TransformTensorBilinear", CUTTING, [(7,), (1, 4, 4)], "must have 4 dimensions, found 1"),
+        ("TFLite_Detection_PostProcess", CUTTING, [(4,), (3,), (4,)], "must have 3 dimensions, found 1"),
         ("TransformLandmarks", b"", [(1, 5, 3), (1, 3, 3)], "the matrix has the shape"),
     ],
 )

@@ -39,10 +39,10 @@ def _suppressed_scored(op: Operation) -> tuple[Value, Value, Value]:
 
 def _chosen(op: Operation) -> tuple[Value, int]:
     """Numbers of the boxes kept, and how many there may be."""
-    (count,) = op.ints(2, "how many boxes are chosen")
-    if not 0 <= count <= _MOST_DETECTIONS:
-        raise ModelError(f"chooses {count} boxes", op.emit.where)
-    return boxes.suppressed(op.value(0), op.value(1), op.value(2), op.value(3), op.value(4), op.emit), count
+    counts = op.ints(2, "how many boxes are chosen")
+    if len(counts) != 1 or not 0 <= counts[0] <= _MOST_DETECTIONS:
+        raise ModelError(f"chooses {list(counts)[:8]} boxes", op.emit.where)
+    return boxes.suppressed(op.value(0), op.value(1), op.value(2), op.value(3), op.value(4), op.emit), counts[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def _detections(op: Operation) -> Sequence[Value]:
     except MalformedFlexBufferError:
         raise ModelError("has options that cannot be read", op.emit.where) from None
     emit, scores = op.emit, op.value(1)
-    batch, count, columns = emit.static_shape(scores)
+    batch, count, columns = emit.static_shape(scores, 3)
     classes = given.count("num_classes")
     if batch != 1 or not 0 <= columns - classes <= columns or emit.static_shape(op.value(2)) != (count, 4):
         raise ModelError(f"scores of shape {[batch, count, columns]} do not fit {classes} classes", emit.where)

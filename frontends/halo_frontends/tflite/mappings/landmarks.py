@@ -109,10 +109,9 @@ def _rotation(points: Value, options: _Options, count: int, emit: Emitter) -> tu
 
 def _turned(x: Value, y: Value, cos: Value, sin: Value, emit: Emitter) -> tuple[Value, Value]:
     """The points turned by an angle around the origin."""
-    mul = "Mul"
     return (
-        emit.op("Sub", emit.op(mul, x, cos), emit.op(mul, y, sin)),
-        emit.op("Add", emit.op(mul, x, sin), emit.op(mul, y, cos)),
+        emit.op("Sub", emit.op("Mul", x, cos), emit.op("Mul", y, sin)),
+        emit.op("Add", emit.op("Mul", x, sin), emit.op("Mul", y, cos)),
     )
 
 
@@ -120,8 +119,8 @@ def _turned(x: Value, y: Value, cos: Value, sin: Value, emit: Emitter) -> tuple[
 def _cut_out(op: Operation) -> Value:
     """Operands: image [1, H, W, C] and matrix. Middles of pixels are taken to places, what lies outside is 0."""
     emit, options = op.emit, _Options.of(op)
-    batch, *field, _channels = emit.static_shape(op.value(0))
-    if batch != 1 or len(field) != 2:
+    batch, *field, _channels = emit.static_shape(op.value(0), 4)
+    if batch != 1:
         raise UnsupportedError("an image must be [1, height, width, channels]", emit.where)
     height, width = (options.side(name) for name in ("output_height", "output_width"))
     linear, shift = _parts(op)

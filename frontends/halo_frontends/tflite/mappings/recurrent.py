@@ -108,7 +108,7 @@ def _at_once(op: Operation, x: Value, places: LstmPlaces) -> Value:
 def _stepwise(op: Operation, x: Value, places: LstmPlaces, clip: float) -> Value:
     """The same as a loop over the steps that limits the cell after each."""
     emit, hidden, cell = op.emit, op.value(places.hidden), op.value(places.cell)
-    steps, _, _ = emit.static_shape(x)
+    steps, _, _ = emit.static_shape(x, 3)
     width = emit.static_shape(hidden)[-1]
     entering = [
         emit.op(
@@ -189,7 +189,7 @@ def _filters(op: Operation) -> Value:
     Operands: data [N, I], weights of features [F, I] and of time [F, M], bias, the last M features [N, F x M].
     """
     emit, rank = op.emit, op.integer("rank")
-    filters, memory = emit.static_shape(op.value(2))
+    filters, memory = emit.static_shape(op.value(2), 2)
     if rank < 1 or filters % rank:
         raise ModelError(f"{filters} filters cannot have the rank {rank}", emit.where)
     newest = emit.op("MatMul", op.value(0), emit.transpose(op.value(1), (1, 0)))
