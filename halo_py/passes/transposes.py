@@ -109,15 +109,18 @@ def _turned(rewriter: Rewriter, value: Value, perm: Perm, node: Node) -> Value:
     return rewriter.insert(onnx_op("Reshape", allowzero=0), (value, turned), rewriter.producer(value) or node)[0]
 
 
+def _axis_moved(op: Any, perm: Perm) -> Any:
+    """An op along one axis, for data that is not transposed yet."""
+    return replace(op, axis=perm[op.axis % len(perm)])
+
+
 def along_axis(rewriter: Rewriter, node: Node) -> bool:
     """Softmax, LogSoftmax, Hardmax, CumSum-like ops with an `axis` attribute on a transposed operand."""
     item = transposed(rewriter, node.inputs[0])
     if item is None or len(node.inputs) != 1:
         return False
     perm, source, maker = item
-    axis: int = getattr(node.op, "axis", -1) % len(perm)
-    op: Any = node.op
-    return _sink(rewriter, node, replace(op, axis=perm[axis]), (source,), perm, maker)
+    return _sink(rewriter, node, _axis_moved(node.op, perm), (source,), perm, maker)
 
 
 def scaled(rewriter: Rewriter, node: Node) -> bool:
@@ -126,10 +129,8 @@ def scaled(rewriter: Rewriter, node: Node) -> bool:
     if item is None:
         return False
     perm, source, maker = item
-    op: Any = node.op
     scales = [value for value in node.inputs[1:] if value is not None]
-    axis: int = op.axis % len(perm)
-    changed = replace(op, axis=perm[axis])
+    changed = _axis_moved(node.op, perm)
     shapes = [static_shape(value) for value in scales]
     if all(shape is not None and len(shape) < 2 for shape in shapes):
         return _sink(rewriter, node, changed, (source, *node.inputs[1:]), perm, maker)
@@ -205,9 +206,7 @@ def split(rewriter: Rewriter, node: Node) -> bool:
     if item is None:
         return False
     perm, source, maker = item
-    op: Any = node.op
-    axis: int = op.axis % len(perm)
-    return _sink(rewriter, node, replace(op, axis=perm[axis]), (source, *node.inputs[1:]), perm, maker)
+    return _sink(rewriter, node, _axis_moved(node.op, perm), (source, *node.inputs[1:]), perm, maker)
 
 
 def reshape(rewriter: Rewriter, node: Node) -> bool:
