@@ -111,6 +111,9 @@ def _scheduled(
 LEAST_SHARE = 0.05
 """Share of a tile's memory for an op's temporaries below which nothing is tried."""
 
+MOST_CUT = 0.4
+"""The next share tried is at least so much of the one before, so that a better plan in between is not missed."""
+
 MOST_ATTEMPTS = 4
 """How often a stage is lowered to make it fit."""
 
@@ -127,8 +130,8 @@ def lower_to_fit(
 ) -> StageProgram:
     """As `lower_stage`; if the stage does not fit, with ever less room for temporaries (ops then work in serial steps).
 
-    How much less is what the fullest step has too much. Answers the first that fits, else the one whose fullest tile
-    has least. What always lies on the tiles stays, so if that alone is too much nothing more is tried.
+    How much less follows from what the fullest step has too much. Answers the first that fits, else the one whose
+    fullest tile has least. What always lies on the tiles stays, so if that alone is too much nothing more is tried.
     """
     best: StageProgram | None = None
     share = options.temporary_share
@@ -140,7 +143,9 @@ def lower_to_fit(
         if best.memory.fits or sum(best.memory.always_live.values()) > chip.bytes_per_tile or share <= LEAST_SHARE:
             break
         last = attempt == MOST_ATTEMPTS - 2
-        share = LEAST_SHARE if last else max(LEAST_SHARE, min(share / 2, max(0.4 * share, _share_left(made, cache))))
+        share = (
+            LEAST_SHARE if last else max(LEAST_SHARE, min(share / 2, max(MOST_CUT * share, _share_left(made, cache))))
+        )
     assert best is not None
     return best
 
